@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine as the api room sees it: plain structs in and out (DESIGN section 12). Every call takes the caller; objects of
+ * another tenant do not exist. Calls are thread-safe and block; long ones (wait) run on their connection's thread.
+ */
+#pragma once
+
+#include <sys/types.h>
+
+#include "apimodel/container.h"
+#include "base/err.h"
+#include "codec/json.h"
+#include "image/image.h"
+
+struct engine;
+
+struct caller {
+	const char *tenant; /* "local" */
+	uid_t uid;          /* peer credentials; 0 for the embedded engine */
+	gid_t gid;
+	pid_t pid;
+};
+
+struct engine_config {
+	const char *state_dir;   /* /var/lib/coffer */
+	const char *run_dir;     /* /run/coffer */
+	const char *libexec_dir; /* where coffer-monitor, coffer-unpack, coffer-init are */
+	const char *self_path;   /* absolute path of coffer, for the monitor's reaper */
+	const char *userns_remap; /* phase 1 for every container: "" or NULL off, "user[:group]" or "uid[:gid]" */
+	bool allow_host_userns;  /* operator's word; from /etc/coffer/daemon.json or COFFER_ALLOW_HOST=userns,network */
+	bool allow_host_network;
+};
+/** engine_open() - open or create the state (0700), migrate the database, reap what died while nobody looked. */
+int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err);
+struct engine *engine_close(struct engine *e);
+/** engine_images() - the image store, for the image routes. */
+struct image_store *engine_images(struct engine *e);
+
+/* Containers. @ref: name, id or unique id prefix everywhere; ERR_NOT_FOUND "No such container: X". */
+struct create_result {
+	char id[65];
+	char **warnings; /* owned */
+};
+/** engine_create() - reserve name, id range and row. Consumes nothing of @req. @name: NULL = generated. */
+int engine_create(struct engine *e, const struct caller *c, const char *name, const struct container_request *req, struct create_result *ret,
+		  struct err *err);
+/** engine_start() - ERR_NOT_MODIFIED when running; ERR_CMD_NOT_FOUND / ERR_CMD_DENIED when the command cannot be executed. */
+int engine_start(struct engine *e, const struct caller *c, const char *ref, struct err *err);
+/** engine_stop() - stop signal, then SIGKILL after @timeout_s (-1: the container's own, then 10; -2: forever). ERR_NOT_MODIFIED when stopped.
+ *  @signal: NULL = the container's. */
+int engine_stop(struct engine *e, const struct caller *c, const char *ref, int timeout_s, const char *signal, struct err *err);
+int engine_kill(struct engine *e, const struct caller *c, const char *ref, const char *signal, struct err *err);
+int engine_restart(struct engine *e, const struct caller *c, const char *ref, int timeout_s, const char *signal, struct err *err);
+int engine_remove(struct engine *e, const struct caller *c, const char *ref, bool force, bool volumes, struct err *err);
+int engine_resize(struct engine *e, const struct caller *c, const char *ref, unsigned rows, unsigned cols, struct err *err);
+
+enum wait_condition { WAIT_NOT_RUNNING, WAIT_NEXT_EXIT, WAIT_REMOVED };
+struct wait;
+/** engine_wait_begin() - register before the answer's headers are flushed, so that no exit is missed (api.md fact 5). */
+int engine_wait_begin(struct engine *e, const struct caller *c, const char *ref, enum wait_condition cond, struct wait **ret, struct err *err);
+/** engine_wait_end() - block until it happens or @cancel_fd is readable or hangs up (-ECANCELED). Frees @w. *@ret_code: exit code. */
+int engine_wait_end(struct engine *e, struct wait *w, int cancel_fd, int *ret_code, struct err *err);
+
+struct attach_request {
+	bool stream, stdin, stdout, stderr, logs;
+	const char *detach_keys; /* "ctrl-p,ctrl-q"; NULL: default */
+};
+/** engine_attach_check() - may this attach go ahead? *@ret_tty tells the content type to answer with. */
+int engine_attach_check(struct engine *e, const struct caller *c, const char *ref, const struct attach_request *a, bool *ret_tty, char ret_id[65],
+			struct err *err);
+/** engine_attach() - hand a hijacked stream over (head already answered, @early: bytes read behind it). In state created it is
+ *  kept until start. @fd: owned by the engine in every case. */
+int engine_attach(struct engine *e, const struct caller *c, const char *id, const struct attach_request *a, int fd_consume, const void *early, size_t early_len,
+		  struct err *err);
+
+struct logs_request {
+	bool follow, stdout, stderr, timestamps, details;
+	int64_t since_ns, until_ns; /* 0: none */
+	int64_t tail;               /* -1: all */
+};
+struct logs_sink {
+	/** one whole record (with or without its newline as logged). Return < 0 to stop. @stream: 1 stdout, 2 stderr. */
+	int (*fn)(void *ctx, int stream, const char *text, size_t len, int64_t time_ns);
+	void *ctx;
+	int cancel_fd; /* hang-up ends a follow */
+};
+/** engine_logs() - ERR_UNSUPPORTED with log driver none. *@ret_tty: set before the first record. */
+int engine_logs(struct engine *e, const struct caller *c, const char *ref, const struct logs_request *r, const struct logs_sink *sink, struct err *err);
+int engine_logs_check(struct engine *e, const struct caller *c, const char *ref, bool *ret_tty, struct err *err);
+
+struct exec_request {
+	char **cmd, **env;   /* owned */
+	char *user, *working_dir, *detach_keys; /* owned; NULL: the container's */
+	bool attach_stdin, attach_stdout, attach_stderr, tty, privileged;
+	unsigned rows, cols;
+};
+void exec_request_done(struct exec_request *r);
+int engine_exec_create(struct engine *e, const struct caller *c, const char *ref, const struct exec_request *r, char ret_id[65], struct err *err);
+int engine_exec_check(struct engine *e, const struct caller *c, const char *exec_id, bool *ret_tty, struct err *err);
+/** engine_exec_start() - @fd: hijacked stream or -EBADF when detached; owned by the engine. */
+int engine_exec_start(struct engine *e, const struct caller *c, const char *exec_id, int fd_consume, const void *early, size_t early_len, struct err *err);
+int engine_exec_resize(struct engine *e, const struct caller *c, const char *exec_id, unsigned rows, unsigned cols, struct err *err);
+/** engine_exec_inspect() - writes the answer of GET /exec/ID/json. */
+int engine_exec_inspect(struct engine *e, const struct caller *c, const char *exec_id, struct json_writer *w, struct err *err);
+
+/* Answers are written as Engine API JSON, since inspect is what the record is. */
+int engine_container_inspect(struct engine *e, const struct caller *c, const char *ref, bool size, struct json_writer *w, struct err *err);
+
+struct list_request {
+	bool all, size;
+	int64_t limit;             /* -1: none; implies all */
+	const struct json *filters; /* map or list form, NULL: none; unknown keys are ERR_INVALID "invalid filter 'x'" */
+};
+int engine_container_list(struct engine *e, const struct caller *c, const struct list_request *r, struct json_writer *w, struct err *err);
+
+/** engine_posture() - what confines a running container, read back from the kernel (P9), as JSON; see docs/posture.md. */
+int engine_posture(struct engine *e, const struct caller *c, const char *ref, struct json_writer *w, struct err *err);
+
+/** engine_reap() - after an exit nobody waited for: record it, remove the cgroups and the bundle, --rm. Idempotent. */
+int engine_reap(struct engine *e, const char *id, struct err *err);
+
+/* Images, with the container table consulted. */
+int engine_image_remove(struct engine *e, const struct caller *c, const char *ref, bool force, struct json_writer *w, struct err *err);
+
+/* Volumes. */
+int engine_volume_list(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);
+int engine_volume_create(struct engine *e, const struct caller *c, const char *name, const struct json *labels, struct json_writer *w, struct err *err);
+int engine_volume_inspect(struct engine *e, const struct caller *c, const char *name, struct json_writer *w, struct err *err);
+int engine_volume_remove(struct engine *e, const struct caller *c, const char *name, bool force, struct err *err);
+
+/** engine_info() - body of GET /info. */
+int engine_info(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);

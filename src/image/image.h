@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Images: a content store of blobs, layers unpacked once per chain id, and references. Blobs and layers exist only once
+ * whole (temp name, hashed while streaming, renamed). Layers hold 0-based ids on disk (P3) and are unpacked by a confined
+ * helper (coffer-unpack: own user namespace, no host capability, seccomp, rlimits; R4, R18). Every call takes the tenant.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+#include "spec/image.h"
+
+struct db;
+struct image_store;
+
+struct image_store_config {
+	int root_fd;             /* borrowed; /var/lib/coffer (blobs/, layers/, tmp/ are made below it, 0700) */
+	struct db *db;           /* borrowed */
+	const char *unpack_path; /* absolute path of coffer-unpack */
+};
+
+int image_store_open(const struct image_store_config *cfg, struct image_store **ret, struct err *err);
+struct image_store *image_store_free(struct image_store *s);
+
+struct image_progress {
+	/** called from the loading thread; @id: short layer id or ""; @status: docker's words; @current/@total: bytes, total 0 = unknown */
+	void (*fn)(void *ctx, const char *id, const char *status, uint64_t current, uint64_t total);
+	void *ctx;
+};
+
+/** image_load() - read a docker-archive, an OCI archive or an OCI layout tar (plain, gzip or zstd) from @fd and register what it holds.
+ *  *@ret_refs: owned strv of "name:tag" or "sha256:..." for what was loaded. On any error nothing new stays visible.
+ *  Return: 0; ERR_CORRUPT/ERR_INVALID/ERR_QUOTA with member, what and where. */
+int image_load(struct image_store *s, const char *tenant, int fd, const struct image_progress *p, char ***ret_refs, struct err *err);
+/** image_load_layout() - the same from an OCI layout directory. */
+int image_load_layout(struct image_store *s, const char *tenant, int dir_fd, const struct image_progress *p, char ***ret_refs, struct err *err);
+/** image_import() - one rootfs tar becomes a one-layer image. @ref: may be NULL; @changes: Dockerfile-like "CMD ...", "ENV ..." lines.
+ *  *@ret_id: owned "sha256:...". */
+int image_import(struct image_store *s, const char *tenant, int fd, const char *ref, const char *message, char *const *changes,
+		 const struct image_progress *p, char **ret_id, struct err *err);
+
+/* What one image is. */
+struct image {
+	char *id;             /* owned; "sha256:<config digest>" */
+	char **refs, **digests; /* owned; "name:tag", "name@sha256:..." */
+	int64_t created_ns;   /* from the config, 0: none */
+	uint64_t size_bytes;  /* unpacked */
+	struct image_config *config; /* owned */
+	char **chain_ids;     /* owned; "sha256:...", base first */
+};
+struct image *image_free(struct image *i);
+void image_freep(struct image **i);
+#define _cleanup_image_ _cleanup_(image_freep)
+
+/** image_find() - by "name[:tag]", "name@digest", id or unique id prefix with or without "sha256:". Return: 1 found, 0 absent,
+ *  ERR_INVALID for a malformed or ambiguous reference. */
+int image_find(struct image_store *s, const char *tenant, const char *ref, struct image **ret, struct err *err);
+/** image_list() - every image of @tenant. *@ret: owned NULL-terminated array of owned images. */
+int image_list(struct image_store *s, const char *tenant, struct image ***ret, struct err *err);
+int image_tag(struct image_store *s, const char *tenant, const char *source, const char *repo, const char *tag, struct err *err);
+
+/** image_remove() - docker's rmi: removes the reference; the image and its unshared layers when it was the last one.
+ *  @in_use/@ctx: asked whether containers use image id; 1: yes (ERR_CONFLICT unless @force), 2: running (never).
+ *  *@ret_untagged, *@ret_deleted: owned strv for the answer. */
+int image_remove(struct image_store *s, const char *tenant, const char *ref, bool force, int (*in_use)(void *ctx, const char *image_id, char *name, size_t name_size),
+		 void *ctx, char ***ret_untagged, char ***ret_deleted, struct err *err);
+
+/** image_layer_paths() - absolute directories of the image's layers, topmost first, as an overlay wants them. */
+int image_layer_paths(struct image_store *s, const struct image *i, char ***ret, struct err *err);
+/** image_config_text() - the config blob's text (owned), for history and inspect. */
+int image_config_text(struct image_store *s, const char *image_id, char **ret, struct err *err);
+/** image_gc() - remove temp files and layers that no image and no running load refers to; at open and after remove. */
+int image_gc(struct image_store *s, struct err *err);

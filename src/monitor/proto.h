@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What engine and monitor say to each other: SOCK_SEQPACKET messages, a fixed header plus at most MONITOR_PAYLOAD_MAX bytes,
+ * descriptors by SCM_RIGHTS. No text is parsed on the monitor's side.
+ *
+ * The monitor is spawned with its first connection as fd 3 (argv: just its name and the short id, for ps). Further
+ * connections come through BUNDLE/ctl (a 0700 directory, R13). Every request is answered by exactly one reply of the same
+ * `seq`; WAIT answers when the container has exited.
+ *
+ *   engine                                   monitor
+ *     SETUP {setup} [bundle, logdir]  ---->
+ *     ATTACH {attach} [stream]        ---->  (before START: gets every byte of output)
+ *     START                           ---->  fork creator ... exec
+ *                                     <----  REPLY ok {started}  |  REPLY failed {err}
+ *     WAIT                            ---->
+ *                                     <----  REPLY exited {exit}
+ *
+ * When the container has exited the monitor has flushed every stream, written BUNDLE/exit (struct monitor_exit), answered
+ * the WAITs, and leaves; if the connection that sent SETUP is gone by then it execs `setup.reaper reap ID` instead of
+ * leaving silently. BUNDLE/state (struct monitor_state) exists from the moment that the container runs.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/id.h"
+
+#define MONITOR_PAYLOAD_MAX 8192
+#define MONITOR_PATH_MAX 256
+
+enum monitor_verb {
+	MONITOR_SETUP = 1,
+	MONITOR_START,
+	MONITOR_ATTACH,  /* fd: the hijacked stream, its HTTP head already answered */
+	MONITOR_WAIT,
+	MONITOR_KILL,    /* struct monitor_kill */
+	MONITOR_RESIZE,  /* struct monitor_resize */
+	MONITOR_EXEC,    /* struct monitor_exec; fd: stream or none when detached */
+	MONITOR_EXEC_WAIT, /* struct monitor_exec_ref: answers when that exec has ended */
+	MONITOR_REPLY,   /* from the monitor; result + body by verb */
+};
+
+struct monitor_header {
+	uint32_t verb; /* enum monitor_verb */
+	uint32_t seq;  /* chosen by the caller, echoed in the reply */
+	int32_t result; /* replies: 0, or < 0 and the payload is a struct err */
+	uint32_t len;  /* bytes of payload behind this header */
+};
+
+enum monitor_flags {
+	MONITOR_TTY = 1,
+	MONITOR_OPEN_STDIN = 2,  /* keep the container's stdin open for attachers */
+	MONITOR_STDIN_ONCE = 4,  /* close it when the first attacher that had stdin leaves */
+	MONITOR_LOG = 8,         /* json-file log into logdir */
+};
+
+struct monitor_setup {
+	char id[ID_LEN + 1];
+	uint32_t flags;          /* enum monitor_flags */
+	uint64_t log_max_bytes;  /* rotate above this; 0: never */
+	uint32_t log_max_files;  /* how many to keep, >= 1 */
+	char reaper[MONITOR_PATH_MAX]; /* absolute path of `coffer` to exec for reaping; "": none */
+	char fail_step[64];      /* fault injection for tests; "" */
+	char cgroup_path[MONITOR_PATH_MAX]; /* for the OOM verdict */
+};
+
+#define MONITOR_DETACH_KEYS_MAX 16
+
+struct monitor_attach {
+	uint32_t streams;  /* 1 stdin, 2 stdout, 4 stderr */
+	uint32_t raw;      /* 1: raw bytes both ways (TTY); 0: stdcopy frames towards the client */
+	uint32_t n_keys;   /* detach sequence, 0: none (only honoured with MONITOR_TTY) */
+	uint8_t keys[MONITOR_DETACH_KEYS_MAX];
+	uint32_t early_len; /* stdin bytes that had been read behind the HTTP head; they follow this struct */
+};
+
+struct monitor_kill {
+	int32_t sig;
+};
+
+struct monitor_resize {
+	char exec_id[ID_LEN + 1]; /* "": the container's own terminal */
+	uint16_t rows, cols;
+};
+
+struct monitor_exec {
+	char exec_id[ID_LEN + 1]; /* document: BUNDLE/exec-<exec_id>.json */
+	uint32_t flags;           /* MONITOR_TTY, MONITOR_OPEN_STDIN */
+	struct monitor_attach attach; /* how the stream behaves; ignored without a descriptor */
+};
+
+struct monitor_exec_ref {
+	char exec_id[ID_LEN + 1];
+};
+
+/* REPLY to START and EXEC. */
+struct monitor_started {
+	int32_t pid;
+	int32_t pad;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat: names the process for good together with the pid */
+	int64_t started_ns;
+};
+
+#define MONITOR_EXIT_MAGIC 0x31544958 /* "XIT1" */
+
+/* REPLY to WAIT and EXEC_WAIT, and the content of BUNDLE/exit and BUNDLE/exec-<id>.exit. */
+struct monitor_exit {
+	uint32_t magic;
+	int32_t code;     /* exit status, 128 + n after signal n */
+	int32_t signal;   /* 0: none */
+	int32_t oom;      /* 1: its memory cgroup counted an OOM kill */
+	int64_t started_ns, finished_ns;
+};
+
+#define MONITOR_STATE_MAGIC 0x31415453 /* "STA1" */
+
+/* The content of BUNDLE/state. */
+struct monitor_state {
+	uint32_t magic;
+	int32_t pid;          /* init */
+	uint64_t start_ticks;
+	int32_t monitor_pid;
+	int32_t pad;
+	uint64_t monitor_ticks;
+	int64_t started_ns;
+};
