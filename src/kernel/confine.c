@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernel/confine.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "kernel/compat.h"
+
+int confine_no_new_privs(void)
+{
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int confine_seccomp(const void *filter, size_t n, unsigned flags)
+{
+	if (n == 0 || n > BPF_MAXINSNS)
+		return -EINVAL;
+	struct sock_fprog prog = {.len = (unsigned short) n, .filter = (struct sock_filter *) filter};
+	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) < 0 ? -errno : 0;
+}
+
+int confine_keyring(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ? -errno : 0;
+}
+
+int landlock_abi(void)
+{
+	int r = (int) syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+	return r < 0 ? 0 : r;
+}
+
+/* struct landlock_ruleset_attr as of ABI 6; older kernels take a shorter size as long as the tail is unused */
+struct ruleset {
+	uint64_t fs, net, scoped;
+};
+
+int confine_landlock(bool scope_abstract)
+{
+	int abi = landlock_abi();
+	if (abi < 1)
+		return -EOPNOTSUPP;
+	struct ruleset a = {.fs = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK};
+	size_t size = sizeof(a.fs);
+	if (scope_abstract && abi >= 6) {
+		a.scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET;
+		size = sizeof(a);
+	}
+	_cleanup_close_ int fd = (int) syscall(SYS_landlock_create_ruleset, &a, size, 0);
+	if (fd < 0)
+		return -errno;
+	return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;
+}
+
+int close_from(unsigned first)
+{
+	return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;
+}
+
+int cloexec_from(unsigned first)
+{
+	return syscall(SYS_close_range, first, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) < 0 ? -errno : 0;
+}
