@@ -1,17 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-# make run | check | bench | install | clean; meson and ninja do the work.
+# make run | check | bench | build | install | uninstall | clean; meson and ninja do the work.
 BUILD ?= build
+ASAN ?= $(BUILD)-asan
 PREFIX ?= /usr/local
+DESTDIR ?=
+MESONFLAGS ?=
+
+bindir = $(DESTDIR)$(PREFIX)/bin
+libexecdir = $(DESTDIR)$(PREFIX)/libexec/coffer
+docdir = $(DESTDIR)$(PREFIX)/share/doc/coffer
+helpers = coffer-monitor coffer-unpack coffer-init
 
 all: build
-.PHONY: all build deps run check bench install clean
+.PHONY: all deps build run check bench install uninstall clean
 
 deps:
 	@tools/deps build
 
+$(BUILD)/build.ninja:
+	@meson setup $(BUILD) --prefix=$(PREFIX) $(MESONFLAGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; rm -rf $(BUILD) $(BUILD).log; exit 1; }
+	@rm -f $(BUILD).log
+
+# The programs, and beside them the layout of an installation made of links: $(BUILD)/coffer, $(BUILD)/libexec/*.
 build: deps
-	@[ -d $(BUILD) ] || meson setup $(BUILD) --prefix=$(PREFIX) >/dev/null
+	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
+	@mkdir -p $(BUILD)/libexec
+	@ln -sf src/cmd/coffer/coffer $(BUILD)/coffer
+	@for p in $(helpers); do ln -sf ../$$(cd $(BUILD) && echo src/cmd/*/$$p) $(BUILD)/libexec/$$p; done
+
+# A newcomer's first command: one container from an image made here, and what confines it.
+run: build
+	@tools/first-run "$(CURDIR)/$(BUILD)"
+
+check: build
+	@tools/deps test
+	@[ -e $(BUILD)/tests-on ] || { meson configure $(BUILD) -Dtests=true && touch $(BUILD)/tests-on; }
+	@ninja -C $(BUILD) --quiet
+	@[ -e $(ASAN)/build.ninja ] || meson setup $(ASAN) -Dtests=true -Dstatic_programs=false -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
+	@ninja -C $(ASAN) --quiet
+	@tests/run --build $(BUILD) --asan $(ASAN) $(TESTFLAGS)
+
+bench: build
+	@tools/deps bench
+	@bench/run --build $(BUILD) $(BENCHFLAGS)
+
+install: build
+	install -d $(bindir) $(libexecdir) $(docdir)
+	install -m 755 $(BUILD)/coffer $(bindir)/coffer
+	for p in $(helpers); do install -m 755 $(BUILD)/libexec/$$p $(libexecdir)/$$p; done
+	cp -r README.md LICENSE docs/. $(docdir)/
+
+uninstall:
+	rm -f $(bindir)/coffer
+	rm -rf $(libexecdir) $(docdir)
 
 clean:
-	rm -rf $(BUILD) build-*
+	rm -rf $(BUILD) $(ASAN) $(BUILD).log
