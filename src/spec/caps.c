@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Capability names, by number as in include/uapi/linux/capability.h. */
+#include <errno.h>
+#include <strings.h>
+
+#include "spec/runtime.h"
+
+static const char *const names[] = {
+	"CAP_CHOWN",	       "CAP_DAC_OVERRIDE",    "CAP_DAC_READ_SEARCH", "CAP_FOWNER",     "CAP_FSETID",
+	"CAP_KILL",	       "CAP_SETGID",	      "CAP_SETUID",	     "CAP_SETPCAP",    "CAP_LINUX_IMMUTABLE",
+	"CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",  "CAP_NET_ADMIN",	     "CAP_NET_RAW",    "CAP_IPC_LOCK",
+	"CAP_IPC_OWNER",       "CAP_SYS_MODULE",      "CAP_SYS_RAWIO",	     "CAP_SYS_CHROOT", "CAP_SYS_PTRACE",
+	"CAP_SYS_PACCT",       "CAP_SYS_ADMIN",	      "CAP_SYS_BOOT",	     "CAP_SYS_NICE",   "CAP_SYS_RESOURCE",
+	"CAP_SYS_TIME",	       "CAP_SYS_TTY_CONFIG",  "CAP_MKNOD",	     "CAP_LEASE",      "CAP_AUDIT_WRITE",
+	"CAP_AUDIT_CONTROL",   "CAP_SETFCAP",	      "CAP_MAC_OVERRIDE",    "CAP_MAC_ADMIN",  "CAP_SYSLOG",
+	"CAP_WAKE_ALARM",      "CAP_BLOCK_SUSPEND",   "CAP_AUDIT_READ",	     "CAP_PERFMON",    "CAP_BPF",
+	"CAP_CHECKPOINT_RESTORE",
+};
+static_assert(ARRAY_LEN(names) == CAP_LAST_KNOWN + 1, "every known capability has a name");
+
+int cap_from_name(const char *name)
+{
+	if (strncasecmp(name, "CAP_", 4) == 0)
+		name += 4;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (strcasecmp(names[i] + 4, name) == 0)
+			return (int) i;
+	return -EINVAL;
+}
+
+const char *cap_name(int cap)
+{
+	return cap >= 0 && cap <= CAP_LAST_KNOWN ? names[cap] : NULL;
+}
