@@ -21,7 +21,7 @@ struct mount_request {
 	bool no_copy;      /* volume: do not populate from the image on first use */
 	bool create_source; /* bind by -v: make the missing source directory, as docker does */
 	bool idmap;        /* bind: shift ids with the container's map; volumes always are */
-	char *propagation; /* owned; bind: "rprivate" (default), "rslave", "rshared", ... */
+	char *propagation; /* owned; bind: "rprivate" (set when the request says nothing), "rslave", "rshared", ... */
 	char *subpath;     /* owned; volume */
 	uint64_t tmpfs_size;  /* bytes, 0: default */
 	uint32_t tmpfs_mode;  /* 0: 01777 */
@@ -59,7 +59,7 @@ struct container_request {
 	struct kv_list labels;
 	char **volumes; /* owned; anonymous volume targets (Config.Volumes keys) */
 	char **exposed_ports; /* owned; "80/tcp" */
-	int stop_timeout; /* seconds; -1: unset */
+	int stop_timeout; /* seconds; -1: unset, -2: wait for ever (docker's -1), as engine_stop() takes it */
 	struct health_request *health; /* owned; NULL: none */
 
 	/* HostConfig */
