@@ -28,6 +28,20 @@ int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable)
 	return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
 }
 
+int caps_get(struct cap_sets *ret)
+{
+	struct __user_cap_header_struct h = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct d[2];
+	if (syscall(SYS_capget, &h, d) < 0)
+		return -errno;
+	*ret = (struct cap_sets) {
+		.effective = d[0].effective | (uint64_t) d[1].effective << 32,
+		.permitted = d[0].permitted | (uint64_t) d[1].permitted << 32,
+		.inheritable = d[0].inheritable | (uint64_t) d[1].inheritable << 32,
+	};
+	return 0;
+}
+
 int caps_drop_bounding(uint64_t keep)
 {
 	for (int c = 0; c <= 63; c++) {

@@ -12,6 +12,8 @@ struct cap_sets {
 
 /** caps_last() - highest capability the running kernel knows (/proc/sys/kernel/cap_last_cap semantics, found by PR_CAPBSET_READ). */
 int caps_last(void);
+/** caps_get() - effective, permitted and inheritable of the calling thread; the other sets are left 0. Return: 0 or -errno. */
+int caps_get(struct cap_sets *ret);
 /** caps_set() - effective, permitted and inheritable. Return: 0 or -errno. Async-signal-safe. */
 int caps_set(uint64_t effective, uint64_t permitted, uint64_t inheritable);
 /** caps_drop_bounding() - drop everything from the bounding set that is not in @keep. */

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One more process in a running container (exec). The creator, host root and not dumpable, opens what it needs, joins all of the
+ * container's namespaces in one setns(pidfd) and makes the process as the monitor's child; the process joins the cgroup and walks
+ * the same steps as init from "user" on: same filter, same bounding set, never more than the container's own document grants (R8, R9).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/report.h"
+#include "kernel/compat.h"
+#include "sandbox/internal.h"
+
+#define EXEC_MAX (4u << 20)
+
+struct exec_ctx {
+	struct sandbox s; /* first: the shared steps take it */
+	const struct sandbox_exec_args *args;
+	struct process_spec process;
+	struct coffer_ext ext;
+	int procs_fd; /* owned; v2 cgroup.procs, -EBADF: none */
+};
+
+static int step_documents(struct exec_ctx *x, struct err *err)
+{
+	struct sandbox *s = &x->s;
+	_cleanup_free_ char *config = NULL, *text = NULL;
+	ssize_t n = read_file(s->bundle_fd, "config.json", EXEC_MAX, &config);
+	if (n < 0)
+		return err_sys(err, (int) n, "reading config.json");
+	int r = runtime_spec_parse(config, (size_t) n, &s->spec, err);
+	if (r < 0)
+		return r;
+	n = read_file(s->bundle_fd, x->args->exec_file, EXEC_MAX, &text);
+	if (n < 0)
+		return err_sys(err, (int) n, "reading %s", x->args->exec_file);
+	r = exec_spec_parse(text, (size_t) n, &x->process, &x->ext, err);
+	if (r < 0)
+		return r;
+	x->ext.present = true;
+	s->process = &x->process;
+	s->ext = &x->ext;
+	return plan_build(s->spec, &s->plan, err);
+}
+
+/* What the container may not do its exec'ed processes may not do either. */
+static int step_no_more(struct exec_ctx *x, struct err *err)
+{
+	const struct process_spec *own = &x->s.spec->process;
+	struct process_spec *p = &x->process;
+	if (own->has_caps && (!p->has_caps || p->caps.bounding & ~own->caps.bounding))
+		return err_set(err, ERR_DENIED, "process.capabilities: more than the container itself has");
+	if (own->no_new_privileges && !p->no_new_privileges)
+		return err_set(err, ERR_DENIED, "process.noNewPrivileges: the container has it, so has every process in it");
+	if (x->s.spec->coffer.seccomp_filter && !x->ext.seccomp_filter)
+		return err_set(err, ERR_DENIED, "coffer.seccompFilter: the container has one, so has every process in it");
+	if (x->s.spec->coffer.landlock)
+		x->ext.landlock = true;
+	return 0;
+}
+
+static int step_cgroup_open(struct exec_ctx *x, struct err *err)
+{
+	struct sandbox *s = &x->s;
+	const char *path = s->spec->coffer.cgroup_path ? s->spec->coffer.cgroup_path : s->spec->cgroups_path;
+	x->procs_fd = -EBADF;
+	if (!path)
+		return 0;
+	int r = cgroup_open(&s->cgroup, path + strspn(path, "/"));
+	if (r < 0)
+		return err_sys(err, r, "opening '%s'", path);
+	s->n_join = cgroup_join_fds(&s->cgroup, s->join_fds);
+	if (s->n_join < 0)
+		return err_sys(err, s->n_join, "opening tasks of '%s'", path);
+	if (s->cgroup.v2 >= 0 && s->cgroup.layout.v2_mask) {
+		x->procs_fd = openat(s->cgroup.v2, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+		if (x->procs_fd < 0)
+			return err_sys(err, -errno, "opening cgroup.procs of '%s'", path);
+	}
+	return 0;
+}
+
+/* Namespaces in which the container differs from us: joining one's own user namespace is an error (setns(2)). */
+static int foreign_namespaces(pid_t pid, int *ret)
+{
+	static const struct {
+		const char *name;
+		int flag;
+	} types[] = {
+		{"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS}, {"pid", CLONE_NEWPID},       {"net", CLONE_NEWNET},
+		{"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP},
+	};
+	*ret = 0;
+	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
+		char theirs[64], ours[64];
+		struct stat a, b;
+		(void) snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", (int) pid, types[i].name);
+		(void) snprintf(ours, sizeof(ours), "/proc/self/ns/%s", types[i].name);
+		if (stat(theirs, &a) < 0 || stat(ours, &b) < 0)
+			return -errno;
+		if (a.st_ino != b.st_ino)
+			*ret |= types[i].flag;
+	}
+	return 0;
+}
+
+static _Noreturn void exec_main(struct exec_ctx *x);
+
+static int step_enter(struct exec_ctx *x, struct err *err)
+{
+	struct sandbox *s = &x->s;
+	int flags;
+	int r = foreign_namespaces(x->args->pid, &flags);
+	if (r < 0)
+		return err_sys(err, r, "looking at the container's namespaces");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+		return err_sys(err, -errno, "prctl");
+	if (setns(x->args->pidfd, flags) < 0)
+		return err_sys(err, -errno, "setns");
+	pid_t pid = process_clone(CLONE_PARENT, -EBADF, &s->child);
+	if (pid < 0)
+		return err_sys(err, pid, "clone3");
+	if (pid == 0)
+		exec_main(x);
+	struct report rep = {.kind = REPORT_PID, .pid = pid};
+	r = report_send(s->report_fd, &rep, s->child.fd);
+	return r < 0 ? err_sys(err, r, "reporting the process") : 0;
+}
+
+static int step_join(struct exec_ctx *x, struct err *err)
+{
+	int r = step_join_cgroup(&x->s, err);
+	if (r == 0 && x->procs_fd >= 0 && write(x->procs_fd, "0", 1) < 0)
+		return err_sys(err, -errno, "joining");
+	return r;
+}
+
+static int step_root(struct exec_ctx *x, struct err *err)
+{
+	x->s.root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return x->s.root_fd < 0 ? err_sys(err, -errno, "opening the root") : 0;
+}
+
+static int step_fresh_root_ids(struct exec_ctx *x, struct err *err)
+{
+	return x->s.plan.clone_flags & CLONE_NEWUSER || x->s.spec->ns[NS_USER].mode == NS_MODE_PATH ? creds_become_root(&x->s, err) : 0;
+}
+
+#define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
+
+static const struct step enter_steps[] = {
+	STEP("exec-config", "exec document", step_documents),
+	STEP("exec-bounds", "exec document", step_no_more),
+	STEP("exec-filter", "seccomp filter", creds_filter_load),
+	STEP("exec-cgroup", "cgroup", step_cgroup_open),
+	STEP("exec-limits", "resource limits", limits_raise),
+	STEP("exec-enter", "namespaces", step_enter),
+};
+
+static const struct step process_steps[] = {
+	STEP("exec-join", "cgroup", step_join),
+	STEP("exec-root-ids", "user namespace", step_fresh_root_ids),
+	STEP("exec-keyring", "session keyring", creds_keyring),
+	STEP("exec-root", "root filesystem", step_root),
+	STEP("exec-user", "user", user_resolve),
+	STEP("exec-console", "terminal", dev_console),
+	STEP("exec-stdio", "standard streams", step_stdio),
+	STEP("exec-environment", "environment", step_environment),
+	STEP("exec-rlimits", "resource limits", limits_apply),
+	STEP("exec-ids", "user and groups", creds_ids),
+	STEP("exec-deathsig", "parent death signal", step_deathsig),
+	STEP("exec-cwd", "working directory", command_cwd),
+	STEP("exec-command", "command", command_find),
+	STEP("exec-bounding", "capabilities", creds_bounding),
+	STEP("exec-no-new-privs", "no_new_privs", creds_no_new_privs),
+	STEP("exec-landlock", "Landlock", creds_landlock),
+	STEP("exec-seccomp-early", "seccomp filter", creds_seccomp_early),
+	STEP("exec-caps", "capabilities", creds_caps),
+	STEP("exec-seccomp", "seccomp filter", creds_seccomp),
+	STEP("exec-exec", "exec", command_exec),
+};
+
+static _Noreturn void exec_main(struct exec_ctx *x)
+{
+	struct err err;
+	(void) umask(x->process.has_umask ? (mode_t) x->process.umask : 0022);
+	if (steps_run(process_steps, ARRAY_LEN(process_steps), x, x->s.fail_step, -EBADF, &err) < 0)
+		sandbox_fail(&x->s, &err);
+	_exit(1);
+}
+
+_Noreturn void sandbox_exec(const struct sandbox_exec_args *args)
+{
+	static struct exec_ctx x; /* large; the forked child has one */
+	struct err err;
+	sandbox_ctx_init(&x.s);
+	x.args = args;
+	x.s.is_exec = true;
+	x.s.bundle_fd = args->bundle_fd;
+	x.s.report_fd = args->report_fd;
+	memcpy(x.s.stdio, args->stdio, sizeof(x.s.stdio));
+	signals_reset();
+	if (steps_run(enter_steps, ARRAY_LEN(enter_steps), &x, x.s.fail_step, -EBADF, &err) < 0) {
+		if (x.s.child.fd >= 0)
+			(void) process_kill(x.s.child.fd, SIGKILL); /* half made */
+		sandbox_fail(&x.s, &err);
+	}
+	_exit(0);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the creator hands to init over their socketpair: the root mount and one descriptor per bind mount of the plan, in the plan's
+ * order, in batches of at most HANDOVER_BATCH. Init blocks here until its maps are written and everything is there.
+ */
+#pragma once
+
+#include "base/err.h"
+
+struct sandbox;
+
+#define HANDOVER_BATCH 128
+
+/** handover_send() - creator's side. */
+int handover_send(struct sandbox *s, struct err *err);
+/** handover_receive() - init's side. When the creator failed, init leaves without a word: the creator has reported. */
+int handover_receive(struct sandbox *s, struct err *err);

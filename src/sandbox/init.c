@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Init's side: the first process of the container, from clone3 to execve, as a table of steps. It starts with every capability in its
+ * new user namespace and none outside, gets its mounts from the creator, and gives everything up in the order of creds.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/report.h"
+#include "kernel/compat.h"
+#include "kernel/confine.h"
+#include "kernel/mount.h"
+#include "kernel/path.h"
+#include "sandbox/handover.h"
+#include "sandbox/internal.h"
+
+void signals_reset(void)
+{
+	struct sigaction dfl = {.sa_handler = SIG_DFL};
+	for (int i = 1; i < NSIG; i++)
+		(void) sigaction(i, &dfl, NULL); /* SIGKILL, SIGSTOP and libc's own refuse */
+	sigset_t none;
+	(void) sigemptyset(&none);
+	(void) sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+_Noreturn void sandbox_fail(struct sandbox *s, const struct err *err)
+{
+	struct report r = {.kind = REPORT_FAILED, .err = *err};
+	(void) report_send(s->report_fd, &r, -EBADF); /* nobody listens: the exit status says it too */
+	_exit(err->kind == ERR_CMD_NOT_FOUND ? 127 : err->kind == ERR_CMD_DENIED ? 126 : 1);
+}
+
+static int step_await(struct sandbox *s, struct err *err)
+{
+	return handover_receive(s, err);
+}
+
+int step_join_cgroup(struct sandbox *s, struct err *err)
+{
+	for (int i = 0; i < s->n_join; i++) {
+		ssize_t n = write(s->join_fds[i], "0", 1);
+		if (n < 0)
+			return err_sys(err, -errno, "joining");
+		s->join_fds[i] = safe_close(s->join_fds[i]);
+	}
+	return 0;
+}
+
+static int step_cgroupns(struct sandbox *s, struct err *err)
+{
+	/* unshared from inside the cgroup, so that it is the namespace's root (cgroup_namespaces(7)) */
+	if (s->plan.new_cgroupns && unshare(CLONE_NEWCGROUP) < 0)
+		return err_sys(err, -errno, "unshare");
+	return 0;
+}
+
+static int step_shared_ns(struct sandbox *s, struct err *err)
+{
+	static const int types[NS_KIND_MAX_] = {
+		[NS_PID] = 0, [NS_NET] = CLONE_NEWNET, [NS_IPC] = CLONE_NEWIPC, [NS_UTS] = CLONE_NEWUTS, [NS_CGROUP] = CLONE_NEWCGROUP,
+	};
+	for (int k = 0; k < NS_KIND_MAX_; k++) {
+		const struct ns_spec *ns = &s->spec->ns[k];
+		if (ns->mode != NS_MODE_PATH || !types[k])
+			continue;
+		_cleanup_close_ int fd = open(ns->path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || setns(fd, types[k]) < 0)
+			return err_sys(err, -errno, "'%s'", ns->path);
+	}
+	return 0;
+}
+
+static int step_propagation(struct sandbox *s, struct err *err)
+{
+	/* In a new user namespace the copied mounts are slaves already (mount_namespaces(7)) and nothing of ours reaches the host. The tree goes
+	 * away at the pivot: only without a user namespace it has to be cut loose first. */
+	if (!(s->plan.clone_flags & CLONE_NEWUSER) && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		return err_sys(err, -errno, "making / private");
+	return 0;
+}
+
+static int step_hostname(struct sandbox *s, struct err *err)
+{
+	if (!(s->plan.clone_flags & CLONE_NEWUTS))
+		return 0;
+	if (s->spec->hostname && sethostname(s->spec->hostname, strlen(s->spec->hostname)) < 0)
+		return err_sys(err, -errno, "hostname '%s'", s->spec->hostname);
+	if (s->spec->domainname && setdomainname(s->spec->domainname, strlen(s->spec->domainname)) < 0)
+		return err_sys(err, -errno, "domainname '%s'", s->spec->domainname);
+	return 0;
+}
+
+/* One sysctl through the private procfs, never across a mount or a link. */
+static int write_sysctl(struct sandbox *s, const char *key, const char *value, struct err *err)
+{
+	char path[256] = "sys/";
+	if (str_copy(path + 4, sizeof(path) - 4, key) < 0 || strchr(key, '/') || strstr(key, ".."))
+		return err_set(err, ERR_INVALID, "linux.sysctl: '%s' is not a name like net.ipv4.ip_forward", key);
+	for (char *p = path + 4; *p; p++)
+		if (*p == '.')
+			*p = '/';
+	_cleanup_close_ int fd = open_xdev_none(s->proc_fd, path, O_WRONLY, 0);
+	if (fd < 0)
+		return err_sys(err, fd, "linux.sysctl: %s", key);
+	return write(fd, value, strlen(value)) < 0 ? err_sys(err, -errno, "linux.sysctl: %s = '%s'", key, value) : 0;
+}
+
+static int step_sysctl(struct sandbox *s, struct err *err)
+{
+	if (s->ext->ping_group && s->plan.own_netns) {
+		/* ping without CAP_NET_RAW: ICMP sockets for every group that is mapped (icmp(7)) */
+		uint32_t last = 0, host;
+		for (size_t i = 0; i < s->spec->gids.n; i++)
+			last = MAX(last, s->spec->gids.v[i].ctr + (s->spec->gids.v[i].size - 1));
+		char text[32];
+		(void) snprintf(text, sizeof(text), "0 %u", s->spec->gids.n == 1 && id_map_to_host(&s->spec->gids, last, &host) ? last : 0);
+		int r = write_sysctl(s, "net.ipv4.ping_group_range", text, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < s->spec->n_sysctls; i++) {
+		int r = write_sysctl(s, s->spec->sysctls[i].key, s->spec->sysctls[i].value, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int step_lock_userns(struct sandbox *s, struct err *err)
+{
+	/* no user namespace inside even if seccomp fails (R7): then unshare -U gives ENOSPC */
+	if (!s->ext->lock_userns || !(s->plan.clone_flags & CLONE_NEWUSER))
+		return 0;
+	return write_sysctl(s, "user.max_user_namespaces", "0", err);
+}
+
+static int step_readonly_root(struct sandbox *s, struct err *err)
+{
+	int r = mnt_attr(s->root_fd, MOUNT_ATTR_NODEV | (s->spec->root_readonly ? MOUNT_ATTR_RDONLY : 0), 0, false);
+	return r < 0 ? err_sys(err, r, "root filesystem options") : 0;
+}
+
+static int step_pivot(struct sandbox *s, struct err *err)
+{
+	int r = mnt_pivot(s->root_fd);
+	if (r < 0)
+		return err_sys(err, r, "pivot_root");
+	s->root_fd = safe_close(s->root_fd);
+	s->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return s->root_fd < 0 ? err_sys(err, -errno, "opening the new root") : 0;
+}
+
+int step_stdio(struct sandbox *s, struct err *err)
+{
+	if (setsid() < 0 && errno != EPERM)
+		return err_sys(err, -errno, "setsid");
+	for (int i = 0; i < 3; i++) {
+		if (s->stdio[i] < 0)
+			continue;
+		if (dup2(s->stdio[i], i) < 0)
+			return err_sys(err, -errno, "stdio");
+		s->stdio[i] = safe_close(s->stdio[i]);
+	}
+	if (s->process->terminal && ioctl(0, TIOCSCTTY, 0) < 0)
+		return err_sys(err, -errno, "controlling terminal");
+	/* pipes belong to the user that will write to /dev/stdout (moby#31243) */
+	for (int i = 0; i < 3 && !s->process->terminal; i++) {
+		struct stat st;
+		if (fstat(i, &st) == 0 && S_ISFIFO(st.st_mode) && fchown(i, s->user.uid, (gid_t) -1) < 0)
+			continue; /* as docker: only a convenience */
+	}
+	int r = cloexec_from(3);
+	return r < 0 ? err_sys(err, r, "close-on-exec") : 0;
+}
+
+int step_environment(struct sandbox *s, struct err *err)
+{
+	if (strv_dup(s->process->env, &s->env) < 0)
+		return err_oom(err);
+	const char *home = strv_find_key(s->env, "HOME");
+	if (!home || !*home) {
+		char text[300];
+		(void) snprintf(text, sizeof(text), "HOME=%s", s->user.home);
+		if (strv_push(&s->env, text) < 0)
+			return err_oom(err);
+	}
+	return 0;
+}
+
+int step_deathsig(struct sandbox *s, struct err *err)
+{
+	/* The monitor is the parent: without it nobody would reap or report, so the container goes with it (P8). */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
+		return err_sys(err, -errno, "prctl");
+	struct pollfd p = {.fd = s->report_fd};
+	if (poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
+		_exit(1); /* it is gone already */
+	return 0;
+}
+
+static int step_umask(struct sandbox *s, struct err *err)
+{
+	(void) umask(s->process->has_umask ? (mode_t) s->process->umask : 0022);
+	return 0;
+}
+
+#define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
+
+const struct step init_steps[] = {
+	STEP("await", "waiting for the mounts", step_await),
+	STEP("cgroup-join", "cgroup", step_join_cgroup),
+	STEP("root-ids", "user namespace", creds_become_root),
+	STEP("keyring", "session keyring", creds_keyring),
+	STEP("cgroup-namespace", "cgroup namespace", step_cgroupns),
+	STEP("shared-namespaces", "joining namespaces", step_shared_ns),
+	STEP("propagation", "mount propagation", step_propagation),
+	STEP("private-proc", "private procfs", mounts_proc),
+	STEP("root", "root filesystem", rootfs_attach),
+	STEP("mounts", "mounting", mounts_attach),
+	STEP("devices", "devices", dev_populate),
+	STEP("hostname", "hostname", step_hostname),
+	STEP("sysctl", "sysctls", step_sysctl),
+	STEP("userns-lock", "locking nested user namespaces", step_lock_userns),
+	STEP("user", "user", user_resolve),
+	STEP("console", "terminal", dev_console),
+	STEP("masks", "masked and read-only paths", masks_apply),
+	STEP("masks-verify", "masked and read-only paths", masks_verify),
+	STEP("root-options", "root filesystem", step_readonly_root),
+	STEP("pivot", "root filesystem", step_pivot),
+	STEP("stdio", "standard streams", step_stdio),
+	STEP("environment", "environment", step_environment),
+	STEP("umask", "umask", step_umask),
+	STEP("rlimits", "resource limits", limits_apply),
+	STEP("ids", "user and groups", creds_ids),
+	STEP("deathsig", "parent death signal", step_deathsig),
+	STEP("cwd", "working directory", command_cwd),
+	STEP("command", "command", command_find),
+	STEP("bounding", "capabilities", creds_bounding),
+	STEP("no-new-privs", "no_new_privs", creds_no_new_privs),
+	STEP("landlock", "Landlock", creds_landlock),
+	STEP("seccomp-early", "seccomp filter", creds_seccomp_early),
+	STEP("caps", "capabilities", creds_caps),
+	STEP("seccomp", "seccomp filter", creds_seccomp),
+	STEP("exec", "exec", command_exec),
+};
+const size_t n_init_steps = ARRAY_LEN(init_steps);
+
+_Noreturn void init_main(struct sandbox *s)
+{
+	struct err err;
+	if (steps_run(init_steps, n_init_steps, s, s->fail_step, s->trace_fd, &err) < 0)
+		sandbox_fail(s, &err);
+	_exit(1); /* not reached: the last step execs or fails */
+}
