@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Heads and chunked bodies go through http-parser (the room's door), paused at every event; a body with a length is counted
+ * here, which lets it be spliced. Invariants:
+ *   E1 buf[pos..len) has been read and belongs to nobody yet.
+ *   E2 at most one of body_left > 0 and in_chunks holds; neither means that the next byte starts a new head (or a raw stream).
+ */
+#include "http/request.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <http_parser.h>
+#include <poll.h>
+#include <stdio.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+
+#define BUFFER_BYTES 16384
+#define HEADERS_MAX 200
+#define LINGER_BYTES (256ULL << 20)
+#define LINGER_USEC (2 * USEC_PER_SEC)
+
+enum event { EVENT_NONE, EVENT_HEAD, EVENT_BODY, EVENT_END };
+
+/* Headers that mean something here; each may be given once. */
+enum header { HEADER_HOST, HEADER_ORIGIN, HEADER_TYPE, HEADER_CODING, HEADER_TRANSFER, HEADER_EXPECT, HEADER_UPGRADE, HEADER_OTHER };
+static const char *const header_names[] = {
+	[HEADER_HOST] = "host",
+	[HEADER_ORIGIN] = "origin",
+	[HEADER_TYPE] = "content-type",
+	[HEADER_CODING] = "content-encoding",
+	[HEADER_TRANSFER] = "transfer-encoding",
+	[HEADER_EXPECT] = "expect",
+	[HEADER_UPGRADE] = "upgrade",
+};
+static_assert(ARRAY_LEN(header_names) == HEADER_OTHER, "every header has a name");
+
+struct http_peer {
+	int fd;            /* owned; -EBADF once hijacked */
+	unsigned flags;
+	size_t pos, len;
+	enum event event;
+	const char *piece; /* EVENT_BODY: into buf */
+	size_t piece_len;
+	uint64_t body_left;
+	bool in_chunks, expect, started; /* started: a byte of the head has come */
+	int refusal;
+	const char *reason;
+	/* the head being read */
+	size_t head_bytes, target_len, n_headers;
+	char prev;         /* last raw byte of the head */
+	bool value_seen;   /* the next name starts afresh */
+	size_t field_len;
+	char field[20];    /* the name as far as it matters */
+	enum header header;
+	unsigned given;    /* a bit per enum header */
+	struct {
+		char text[256];
+		size_t len;
+		bool cut;
+	} values[HEADER_OTHER];
+	struct strbuf target;
+	http_parser parser;
+	char buf[BUFFER_BYTES];
+};
+
+static int refuse(struct http_peer *p, int status, const char *reason)
+{
+	if (!p->refusal) {
+		p->refusal = status;
+		p->reason = reason;
+	}
+	return -1;
+}
+
+static int on_url(http_parser *hp, const char *at, size_t n)
+{
+	struct http_peer *p = hp->data;
+	strbuf_add(&p->target, at, n);
+	return strbuf_err(&p->target) ? refuse(p, 414, "request target too long") : 0;
+}
+
+static bool is_token(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c && strchr("!#$%&'*+-.^_`|~", c));
+}
+
+static int on_field(http_parser *hp, const char *at, size_t n)
+{
+	struct http_peer *p = hp->data;
+	if (p->value_seen || p->n_headers == 0) {
+		if (++p->n_headers > HEADERS_MAX)
+			return refuse(p, 431, "too many headers");
+		p->value_seen = false;
+		p->field_len = 0;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (!is_token(at[i]))
+			return refuse(p, 400, "malformed header name");
+		if (p->field_len < sizeof(p->field) - 1)
+			p->field[p->field_len++] = at[i];
+	}
+	p->field[p->field_len] = '\0';
+	return 0;
+}
+
+/* The name is complete: which header is it, and is it the first of its kind? */
+static int header_start(struct http_peer *p)
+{
+	p->header = HEADER_OTHER;
+	for (size_t i = 0; i < HEADER_OTHER; i++)
+		if (strcasecmp(header_names[i], p->field) == 0)
+			p->header = (enum header) i;
+	if (p->header == HEADER_OTHER)
+		return 0;
+	if (p->given & (1U << p->header))
+		return refuse(p, 400, "a header that may be given once was given twice");
+	p->given |= 1U << p->header;
+	p->values[p->header].len = 0;
+	p->values[p->header].cut = false;
+	return 0;
+}
+
+static int on_value(http_parser *hp, const char *at, size_t n)
+{
+	struct http_peer *p = hp->data;
+	if (!p->value_seen && header_start(p) < 0)
+		return -1;
+	p->value_seen = true;
+	if (p->header == HEADER_OTHER)
+		return 0;
+	for (size_t i = 0; i < n; i++) {
+		if (p->values[p->header].len >= sizeof(p->values[0].text) - 1) {
+			p->values[p->header].cut = true;
+			break;
+		}
+		p->values[p->header].text[p->values[p->header].len++] = at[i];
+	}
+	return 0;
+}
+
+static int on_head(http_parser *hp)
+{
+	struct http_peer *p = hp->data;
+	p->event = EVENT_HEAD;
+	http_parser_pause(hp, 1);
+	return 0;
+}
+
+static int on_body(http_parser *hp, const char *at, size_t n)
+{
+	struct http_peer *p = hp->data;
+	p->event = EVENT_BODY;
+	p->piece = at;
+	p->piece_len = n;
+	http_parser_pause(hp, 1);
+	return 0;
+}
+
+static int on_end(http_parser *hp)
+{
+	struct http_peer *p = hp->data;
+	p->event = EVENT_END;
+	http_parser_pause(hp, 1);
+	return 0;
+}
+
+static const http_parser_settings settings = {
+	.on_url = on_url,
+	.on_header_field = on_field,
+	.on_header_value = on_value,
+	.on_headers_complete = on_head,
+	.on_body = on_body,
+	.on_message_complete = on_end,
+};
+
+void http_request_done(struct http_request *r)
+{
+	free(r->path);
+	http_query_done(&r->query);
+	*r = (struct http_request) {NULL};
+}
+
+struct http_peer *http_peer_new(int fd_take, unsigned flags)
+{
+	struct http_peer *p = malloc(sizeof(*p));
+	if (!p)
+		return NULL;
+	memset(p, 0, offsetof(struct http_peer, buf)); /* the buffer's pages stay untouched until used */
+	p->fd = fd_take;
+	p->flags = flags;
+	strbuf_init(&p->target, HTTP_HEAD_MAX);
+	if (flags & HTTP_PEER_TIMED) {
+		struct timeval tv = {.tv_sec = HTTP_STALL_S};
+		(void) setsockopt(fd_take, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)); /* fails on nothing but a non-socket */
+	}
+	return p;
+}
+
+struct http_peer *http_peer_free(struct http_peer *p)
+{
+	if (p) {
+		safe_close(p->fd);
+		strbuf_done(&p->target);
+	}
+	free(p);
+	return NULL;
+}
+
+int http_peer_fd(const struct http_peer *p)
+{
+	return p->fd;
+}
+
+/* More bytes into the used-up buffer. Return: 1, 0 at EOF, -ETIMEDOUT, -errno. */
+static int fill(struct http_peer *p)
+{
+	assert(p->pos == p->len);
+	p->pos = p->len = 0;
+	for (;;) {
+		ssize_t n = read(p->fd, p->buf, sizeof(p->buf));
+		if (n >= 0) {
+			p->len = (size_t) n;
+			return n > 0;
+		}
+		if (errno == EAGAIN)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
+}
+
+/* Lines end in CR LF and nothing else; none goes on in the next one. http-parser is lenient in both. */
+static int check_lines(struct http_peer *p, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++) {
+		char c = p->buf[i];
+		if (c == '\0')
+			return refuse(p, 400, "NUL in the head");
+		if ((c == '\n') != (p->prev == '\r'))
+			return refuse(p, 400, "a line that does not end in CR LF");
+		if (p->prev == '\n' && (c == ' ' || c == '\t'))
+			return refuse(p, 400, "folded header");
+		p->prev = c;
+	}
+	return 0;
+}
+
+/* Run the parser over what is there. Return: 0 (look at p->event), or -EPROTO. */
+static int execute(struct http_peer *p)
+{
+	p->event = EVENT_NONE;
+	http_parser_pause(&p->parser, 0);
+	p->pos += http_parser_execute(&p->parser, &settings, p->buf + p->pos, p->len - p->pos);
+	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
+	return e == HPE_OK || e == HPE_PAUSED ? 0 : -EPROTO;
+}
+
+static int head_fail(struct http_peer *p)
+{
+	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
+	if (e == HPE_HEADER_OVERFLOW)
+		(void) refuse(p, 431, "request head too large");
+	else if (e == HPE_UNEXPECTED_CONTENT_LENGTH)
+		(void) refuse(p, 400, "Content-Length given twice, or beside Transfer-Encoding");
+	else
+		(void) refuse(p, 400, "malformed request");
+	return -EPROTO;
+}
+
+static void head_reset(struct http_peer *p)
+{
+	http_parser_init(&p->parser, HTTP_REQUEST);
+	p->parser.data = p;
+	p->refusal = 0;
+	p->head_bytes = p->n_headers = p->field_len = 0;
+	p->given = 0;
+	p->prev = '\0';
+	p->value_seen = p->expect = p->started = false;
+	strbuf_reset(&p->target);
+}
+
+static int head_wait(struct http_peer *p)
+{
+	if (p->pos < p->len)
+		return 1;
+	for (;;) {
+		int r = fill(p);
+		if (r == -ETIMEDOUT && !p->started)
+			continue; /* idle between requests is fine */
+		if (r == -ETIMEDOUT) {
+			(void) refuse(p, 408, "the request's head did not come to its end in time");
+			return -EPROTO;
+		}
+		if (r == 0 && p->started)
+			return -ECONNRESET;
+		return r;
+	}
+}
+
+/* Read one head; the buffer then stands behind its last byte. */
+static int head_read(struct http_peer *p)
+{
+	do {
+		int r = head_wait(p);
+		if (r <= 0)
+			return r;
+		p->started = true;
+		size_t from = p->pos;
+		r = execute(p);
+		bool complete = p->event == EVENT_HEAD;
+		if (complete && p->pos < p->len)
+			p->pos++; /* the parser stops in front of the last LF */
+		p->head_bytes += p->pos - from;
+		if (p->head_bytes > HTTP_HEAD_MAX)
+			(void) refuse(p, 431, "request head too large");
+		if (check_lines(p, from, p->pos) < 0 || p->refusal)
+			return -EPROTO;
+		if (r < 0)
+			return head_fail(p);
+	} while (p->event != EVENT_HEAD);
+	return 1;
+}
+
+static const char *value(const struct http_peer *p, enum header h)
+{
+	return p->given & (1U << h) ? p->values[h].text : NULL;
+}
+
+static int fail_head(struct http_peer *p, int status, const char *reason)
+{
+	(void) refuse(p, status, reason);
+	return -EPROTO;
+}
+
+static int check_headers(struct http_peer *p)
+{
+	for (size_t i = 0; i < HEADER_OTHER; i++) {
+		if (p->values[i].cut && (p->given & (1U << i)))
+			return fail_head(p, 431, "a header is too long");
+		size_t n = p->given & (1U << i) ? p->values[i].len : 0;
+		while (n > 0 && (p->values[i].text[n - 1] == ' ' || p->values[i].text[n - 1] == '\t'))
+			n--;
+		p->values[i].text[n] = '\0';
+	}
+	if (p->parser.http_major != 1 || p->parser.http_minor != 1)
+		return fail_head(p, 505, "HTTP/1.1 is spoken here");
+	if (!value(p, HEADER_HOST))
+		return fail_head(p, 400, "missing required Host header");
+	if (value(p, HEADER_ORIGIN))
+		return fail_head(p, 403, "requests from web pages (Origin) are refused");
+	if (value(p, HEADER_CODING) && strcasecmp(value(p, HEADER_CODING), "identity") != 0)
+		return fail_head(p, 400, "Content-Encoding is not taken");
+	const char *te = value(p, HEADER_TRANSFER);
+	if (te && (strcasecmp(te, "chunked") != 0 || !(p->parser.flags & F_CHUNKED) || (p->parser.flags & F_CONTENTLENGTH)))
+		return fail_head(p, 400, "the only transfer coding is chunked, without a Content-Length");
+	if (value(p, HEADER_EXPECT) && strcasecmp(value(p, HEADER_EXPECT), "100-continue") != 0)
+		return fail_head(p, 417, "unknown expectation");
+	if (p->parser.method == HTTP_CONNECT)
+		return fail_head(p, 400, "CONNECT is not taken");
+	return 0;
+}
+
+/* origin-form, or absolute-form for the very host that the Host header names */
+static const char *origin_form(struct http_peer *p)
+{
+	const char *t = p->target.s ? p->target.s : "";
+	if (*t == '/')
+		return t;
+	const char *authority = str_after(t, "http://"), *host = value(p, HEADER_HOST);
+	size_t n = authority ? strcspn(authority, "/") : 0;
+	if (!authority || strlen(host) != n || strncasecmp(host, authority, n) != 0)
+		return NULL;
+	return authority + n;
+}
+
+static void media_type(const char *text, char out[HTTP_CTYPE_MAX])
+{
+	size_t n = text ? strcspn(text, "; \t") : 0;
+	for (size_t i = 0; i < MIN(n, (size_t) HTTP_CTYPE_MAX - 1); i++)
+		out[i] = (char) (text[i] >= 'A' && text[i] <= 'Z' ? text[i] + 32 : text[i]);
+}
+
+static int fill_request(struct http_peer *p, struct http_request *ret)
+{
+	const char *target = origin_form(p);
+	if (!target)
+		return fail_head(p, 400, "the request target is neither a path nor a URL of this host");
+	size_t path_len = strcspn(target, "?");
+	if (strchr(target, '#'))
+		return fail_head(p, 400, "the request target holds a fragment");
+	int r = http_path_decode(target, path_len, &ret->path);
+	if (r == -EINVAL)
+		return fail_head(p, 400, "the path is not canonical: broken escapes, empty or dot segments, or control characters");
+	if (r >= 0)
+		r = http_query_parse(target[path_len] ? target + path_len + 1 : "", &ret->query);
+	if (r == -EINVAL)
+		return fail_head(p, 400, "malformed query");
+	if (r < 0)
+		return r;
+	ret->method = http_method_str((enum http_method) p->parser.method);
+	media_type(value(p, HEADER_TYPE), ret->content_type);
+	ret->upgrade = value(p, HEADER_UPGRADE) && strcasecmp(value(p, HEADER_UPGRADE), "tcp") == 0;
+	ret->chunked = p->parser.flags & F_CHUNKED;
+	ret->content_length = p->parser.flags & F_CONTENTLENGTH ? p->parser.content_length : 0;
+	ret->keep_alive = http_should_keep_alive(&p->parser);
+	p->in_chunks = ret->chunked;
+	p->body_left = ret->content_length;
+	if (p->in_chunks)
+		p->pos--; /* the parser was paused in front of the head's last LF and wants to see it */
+	p->expect = value(p, HEADER_EXPECT) && (p->in_chunks || p->body_left);
+	return 1;
+}
+
+/* What is left of a body that nobody wanted: read away before the next head, with a bound. */
+static int skip_body(struct http_peer *p)
+{
+	uint64_t sum = 0;
+	const char *piece;
+	size_t n;
+	int r = 0;
+	if (p->expect)
+		return -ECONNRESET; /* never asked for: nobody can say where the next head starts */
+	while (http_peer_in_body(p) && (r = http_peer_recv_body(p, &piece, &n)) > 0)
+		if ((sum += n) > LINGER_BYTES)
+			return -ECONNRESET;
+	return MIN(r, 0);
+}
+
+int http_peer_recv_head(struct http_peer *p, struct http_request *ret)
+{
+	*ret = (struct http_request) {NULL};
+	int r = skip_body(p);
+	if (r < 0)
+		return r;
+	head_reset(p);
+	r = head_read(p);
+	if (r > 0)
+		r = check_headers(p);
+	else if (r == 0)
+		return 0;
+	if (r >= 0)
+		r = fill_request(p, ret);
+	if (r == -EPROTO) {
+		ret->refusal = p->refusal ? p->refusal : 400;
+		ret->reason = p->refusal ? p->reason : "malformed request";
+		p->body_left = 0;
+		p->in_chunks = false;
+	}
+	return r;
+}
+
+bool http_peer_in_body(const struct http_peer *p)
+{
+	assert(!(p->body_left && p->in_chunks)); /* E2 */
+	return p->body_left || p->in_chunks;
+}
+
+static int say_continue(struct http_peer *p)
+{
+	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	p->expect = false;
+	return send(p->fd, text, sizeof(text) - 1, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+static int recv_sized(struct http_peer *p, const char **ret, size_t *ret_len)
+{
+	if (p->pos == p->len) {
+		int r = fill(p);
+		if (r <= 0)
+			return r < 0 ? r : -ECONNRESET;
+	}
+	*ret = p->buf + p->pos;
+	*ret_len = (size_t) MIN((uint64_t) (p->len - p->pos), p->body_left);
+	p->pos += *ret_len;
+	p->body_left -= *ret_len;
+	return 1;
+}
+
+static int recv_chunked(struct http_peer *p, const char **ret, size_t *ret_len)
+{
+	for (;;) {
+		if (p->pos == p->len) {
+			int r = fill(p);
+			if (r <= 0)
+				return r < 0 ? r : -ECONNRESET;
+		}
+		if (execute(p) < 0)
+			return -EPROTO;
+		if (p->event == EVENT_END) {
+			p->in_chunks = false;
+			return 0;
+		}
+		if (p->event == EVENT_BODY) {
+			*ret = p->piece;
+			*ret_len = p->piece_len;
+			return 1;
+		}
+	}
+}
+
+int http_peer_recv_body(struct http_peer *p, const char **ret, size_t *ret_len)
+{
+	if (!http_peer_in_body(p))
+		return 0;
+	if (p->expect) {
+		int r = say_continue(p);
+		if (r < 0)
+			return r;
+	}
+	return p->in_chunks ? recv_chunked(p, ret, ret_len) : recv_sized(p, ret, ret_len);
+}
+
+int http_peer_recv_text(struct http_peer *p, struct strbuf *out)
+{
+	const char *piece;
+	size_t n;
+	int r;
+	if (p->body_left > out->max)
+		return -EFBIG;
+	while ((r = http_peer_recv_body(p, &piece, &n)) > 0) {
+		strbuf_add(out, piece, n);
+		if (strbuf_err(out))
+			return strbuf_err(out);
+	}
+	return r;
+}
+
+/* The rest of a sized body straight from socket to pipe. Return: 0; -EINVAL when @fd is no pipe. */
+static int splice_rest(struct http_peer *p, int fd)
+{
+	while (p->body_left > 0) {
+		ssize_t n = splice(p->fd, NULL, fd, NULL, (size_t) MIN(p->body_left, (uint64_t) 1 << 20), SPLICE_F_MOVE | SPLICE_F_MORE);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? -ETIMEDOUT : -errno;
+		if (n == 0)
+			return -ECONNRESET;
+		p->body_left -= (uint64_t) n;
+	}
+	return 0;
+}
+
+int http_peer_body_to_fd(struct http_peer *p, int fd)
+{
+	const char *piece;
+	size_t n;
+	int r;
+	while ((r = http_peer_recv_body(p, &piece, &n)) > 0) {
+		r = write_all(fd, piece, n);
+		if (r < 0)
+			return r;
+		if (p->body_left > 0 && p->pos == p->len) {
+			r = splice_rest(p, fd);
+			if (r != -EINVAL)
+				return r;
+		}
+	}
+	return r;
+}
+
+int http_peer_hijack(struct http_peer *p, const char **ret_early, size_t *ret_len)
+{
+	assert(!http_peer_in_body(p));
+	if (p->flags & HTTP_PEER_TIMED) {
+		struct timeval never = {0, 0};
+		(void) setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &never, sizeof(never)); /* fails on nothing but a non-socket */
+	}
+	*ret_early = p->buf + p->pos;
+	*ret_len = p->len - p->pos;
+	return take_fd(&p->fd);
+}
+
+void http_peer_linger(struct http_peer *p)
+{
+	usec_t end = now_usec() + LINGER_USEC;
+	uint64_t sum = 0;
+	if (p->fd < 0 || shutdown(p->fd, SHUT_WR) < 0)
+		return;
+	for (usec_t now = now_usec(); now < end && sum < LINGER_BYTES; now = now_usec()) {
+		struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
+		if (poll(&pfd, 1, (int) ((end - now) / USEC_PER_MSEC) + 1) <= 0)
+			return;
+		ssize_t n = recv(p->fd, p->buf, sizeof(p->buf), MSG_DONTWAIT);
+		if (n <= 0)
+			return;
+		sum += (uint64_t) n;
+	}
+}
