@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "apimodel/field.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>

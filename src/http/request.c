@@ -445,6 +445,8 @@ int http_peer_recv_head(struct http_peer *p, struct http_request *ret)
 		return 0;
 	if (r >= 0)
 		r = fill_request(p, ret);
+	if (r < 0)
+		http_request_done(ret);
 	if (r == -EPROTO) {
 		ret->refusal = p->refusal ? p->refusal : 400;
 		ret->reason = p->refusal ? p->reason : "malformed request";
