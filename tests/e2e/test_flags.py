@@ -37,7 +37,7 @@ class Process(CofferTest):
         self.assertRefused("run", "--network", "none", "--env-file", "/no/such", "busybox", "true", words=["/no/such"])
 
     def test_bad_env(self):
-        for value in ("=x", "A=line\nfeed"[:0] + "=", ""):
+        for value in ("=x", "=", ""):
             self.assertRefused("run", "--network", "none", "-e", value, "busybox", "true")
 
     def test_workdir(self):
