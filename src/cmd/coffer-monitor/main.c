@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coffer-monitor: joins the monitor to the sandbox. It is spawned by the engine with its first connection as descriptor 3;
+ * its arguments are there for people who read ps. See src/monitor/proto.h.
+ */
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "monitor/monitor.h"
+#include "sandbox/sandbox.h"
+
+#define CONTROL_FD 3
+
+static void create(void *ctx, const struct monitor_create_args *a)
+{
+	const struct sandbox_args s = {
+		.bundle_fd = a->bundle_fd,
+		.report_fd = a->report_fd,
+		.stdio = {a->stdio[0], a->stdio[1], a->stdio[2]},
+		.fail_step = a->fail_step,
+	};
+	sandbox_create(&s);
+}
+
+static void exec(void *ctx, const struct monitor_exec_args *a)
+{
+	const struct sandbox_exec_args s = {
+		.bundle_fd = a->bundle_fd,
+		.exec_file = a->exec_file,
+		.pidfd = a->pidfd,
+		.pid = a->pid,
+		.report_fd = a->report_fd,
+		.stdio = {a->stdio[0], a->stdio[1], a->stdio[2]},
+	};
+	sandbox_exec(&s);
+}
+
+int main(void)
+{
+	static const struct monitor_ops ops = {.create = create, .exec = exec, .oom_killed = sandbox_oom_killed};
+	static const char usage[] = "coffer-monitor: started by the engine, not by hand: descriptor 3 is no control socket\n";
+	int type;
+	socklen_t len = sizeof(type);
+	if (getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET) {
+		(void) write_all(STDERR_FILENO, usage, sizeof(usage) - 1);
+		return 125;
+	}
+	return monitor_run(&ops, CONTROL_FD);
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The json-file log of one container: a record per line, {"log":"text\n","stream":"stdout","time":"2026-..Z"}, as docker writes it.
+ *  - A line longer than LOG_LINE_MAX is split; only its last record ends in "\n", and all carry the time of the first. So does text without
+ *    a newline at the end of a stream: it is recorded without one. A split never cuts a UTF-8 sequence in two.
+ *  - Bytes that are not UTF-8 become U+FFFD.
+ *  - Records of one batch are written together. "json.log" becomes "json.log.1" and so on before it would grow over its limit; a record is
+ *    never split over files.
+ *  - A full disk never stops or blocks the container: records that cannot be written are counted, no half record stays, and the first
+ *    write that succeeds is preceded by a record that says how many are missing.
+ */
+#pragma once
+
+#include "base/macro.h"
+
+#define LOG_LINE_MAX 16384
+#define LOG_OUT_SIZE (128 * 1024) /* holds the largest record whole: 6 bytes for each of its text, and its frame */
+
+enum log_stream { LOG_STDOUT, LOG_STDERR, LOG_STREAMS };
+
+struct log_line {
+	uint32_t len;       /* bytes of an unfinished line in text */
+	bool partial;       /* its beginning has been recorded already */
+	int64_t time_ns;    /* of its beginning */
+	uint8_t text[LOG_LINE_MAX];
+};
+
+/* Lives in zeroed pages of the monitor, most of which are touched only when there is output. */
+struct log {
+	int dir_fd;         /* borrowed; -EBADF: there is no log and every call does nothing */
+	int fd;             /* owned; -EBADF: could not be opened (again) */
+	uint64_t max_bytes; /* 0: never rotate */
+	uint32_t max_files; /* >= 1 */
+	uint32_t out_len;   /* bytes encoded in out */
+	uint64_t size;      /* of the file, without out */
+	uint64_t rotate_at; /* size at which the next rotation is tried; 0: max_bytes */
+	uint64_t dropped;   /* records lost since the last one that was written */
+	bool notice;        /* the first record in out says how many were lost */
+	bool unclean;       /* the file may end in half a record that could not be cut off yet */
+	struct log_line line[LOG_STREAMS];
+	uint8_t out[LOG_OUT_SIZE];
+};
+
+/** log_open() - log into @dir_fd. @l: zeroed. @max_bytes: 0 never rotates. Return: 0 or -errno. */
+int log_open(struct log *l, int dir_fd, uint64_t max_bytes, uint32_t max_files);
+/** log_add() - record what came from @stream at @time_ns. */
+void log_add(struct log *l, enum log_stream stream, const uint8_t *buf, size_t len, int64_t time_ns);
+/** log_flush() - write what has been encoded; unfinished lines stay. */
+void log_flush(struct log *l);
+/** log_end() - the stream is over: record its unfinished line, and flush. */
+void log_end(struct log *l, enum log_stream stream);
+/** log_trim() - give pages back that hold nothing. */
+void log_trim(struct log *l);
+void log_close(struct log *l);
+
+/** log_escape() - @len bytes as the inside of a JSON string into @out (room for 6 * @len). Return: bytes written. */
+size_t log_escape(uint8_t *out, const uint8_t *s, size_t len);
+/** log_utf8_len() - length of the valid UTF-8 sequence at @s (1..4), 0 when it is none, -1 when @len ends before it does. */
+int log_utf8_len(const uint8_t *s, size_t len);
