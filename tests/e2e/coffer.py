@@ -343,6 +343,7 @@ class CofferTest(unittest.TestCase):
     IMAGE = "busybox"
     NEEDS_IMAGE = True
     EXTRA_ENV = {}
+    ETC = {}  # {"/etc/subuid": text}: coffer runs in a mount namespace where these files say that
     maxDiff = None
 
     @classmethod
@@ -367,12 +368,27 @@ class CofferTest(unittest.TestCase):
             if name in os.environ:
                 cls.env[name] = os.environ[name]
         cls.env.update(cls.EXTRA_ENV)
+        cls.command = cls._with_etc(cls.ETC) + [cls.stage.coffer]
         if cls.NEEDS_IMAGE:
             try:
                 cls.coffer_("load", "-i", images.starter(cls.IMAGE), timeout=120)
             except BaseException:
                 cls._discard()
                 raise
+
+    @classmethod
+    def _with_etc(cls, files):
+        """The words in front of coffer that show it other contents of @files; the host's files are not touched."""
+        if not files:
+            return []
+        script = []
+        for path, text in files.items():
+            mine = os.path.join(cls.scratch, "etc-" + os.path.basename(path))
+            with open(mine, "w") as f:
+                f.write(text)
+            os.chmod(mine, 0o644)
+            script.append(f"mount --bind {mine} {path}")
+        return ["unshare", "-m", "--propagation", "private", "sh", "-ec", "; ".join(script) + '; exec "$0" "$@"']
 
     @classmethod
     def tearDownClass(cls):
@@ -416,7 +432,7 @@ class CofferTest(unittest.TestCase):
             input = input.encode()
         stdin = {"input": input} if input is not None else {"stdin": subprocess.DEVNULL}
         try:
-            p = subprocess.run([cls.stage.coffer] + argv, capture_output=True, env=full, timeout=timeout, cwd=cwd, pass_fds=pass_fds, **stdin)
+            p = subprocess.run(cls.command + argv, capture_output=True, env=full, timeout=timeout, cwd=cwd, pass_fds=pass_fds, **stdin)
         except subprocess.TimeoutExpired as e:
             raise AssertionError(f"coffer {' '.join(argv)} did not end within {timeout} s; stdout {e.stdout!r}, stderr {e.stderr!r}") from None
         result = Result(argv, p.returncode, p.stdout.decode(errors="surrogateescape"), p.stderr.decode(errors="surrogateescape"), time.monotonic() - start)
@@ -452,13 +468,13 @@ class CofferTest(unittest.TestCase):
         kw.setdefault("stdin", subprocess.DEVNULL)
         kw.setdefault("stdout", subprocess.PIPE)
         kw.setdefault("stderr", subprocess.PIPE)
-        p = subprocess.Popen([self.stage.coffer] + [str(a) for a in args], env=dict(self.env, **(env or {})), **kw)
+        p = subprocess.Popen(self.command + [str(a) for a in args], env=dict(self.env, **(env or {})), **kw)
         type(self)._procs.append(p)
         return p
 
     def tty(self, *args, rows=24, cols=80, env=None):
         """Start coffer on a terminal. Return: Tty."""
-        t = Tty([self.stage.coffer] + [str(a) for a in args], dict(self.env, **(env or {})), rows, cols)
+        t = Tty(self.command + [str(a) for a in args], dict(self.env, **(env or {})), rows, cols)
         type(self)._ttys.append(t)
         return t
 
