@@ -74,6 +74,7 @@ static int make_fs(struct sandbox *s, struct plan_mount *m, struct err *err)
 	_cleanup_close_ int fs = mnt_fsopen(m->fstype);
 	if (fs < 0)
 		return err_sys(err, fs, "%s: %s", m->dst, m->fstype);
+	(void) mnt_set_string(fs, "source", m->src ? m->src : m->fstype); /* only what mount(8) shows */
 	STRV_FOREACH(opt, m->fs_options) {
 		const char *eq = strchr(opt, '=');
 		if (option_unmappable(s, opt))
@@ -138,6 +139,16 @@ static int attach(struct sandbox *s, struct plan_mount *m, int mnt, struct err *
 	return r < 0 ? err_sys(err, r, "attaching '%s'", m->dst) : 0;
 }
 
+/* The same directory seen from init's mount namespace: a clone must come from the caller's own (open_tree(2)). */
+static int clone_cgroup(const char *mount, const char *path)
+{
+	char full[300];
+	if (str_format(full, sizeof(full), "%s/%s", mount, path) < 0)
+		return -ENAMETOOLONG;
+	_cleanup_close_ int fd = open(full, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : mnt_clone(fd, "", false);
+}
+
 /* /sys/fs/cgroup: the container's own directories, read-only. Clones of directories that only it is in, so neither siblings nor
  * release_agent are in sight (R12, CVE-2022-0492). */
 static int attach_cgroups(struct sandbox *s, struct plan_mount *m, struct err *err)
@@ -148,7 +159,7 @@ static int attach_cgroups(struct sandbox *s, struct plan_mount *m, struct err *e
 	if (target < 0)
 		return target;
 	if (cg->v2 >= 0) {
-		_cleanup_close_ int mnt = mnt_clone(cg->v2, "", false);
+		_cleanup_close_ int mnt = clone_cgroup(cg->layout.v2_mount, cg->path);
 		int r = mnt < 0 ? mnt : mnt_attr(mnt, flags, 0, false);
 		if (r == 0)
 			r = mnt_attach(mnt, target);
@@ -161,7 +172,7 @@ static int attach_cgroups(struct sandbox *s, struct plan_mount *m, struct err *e
 		if (cg->v1[c] < 0)
 			continue;
 		const char *name = cgroup_controller_name(c);
-		_cleanup_close_ int mnt = mnt_clone(cg->v1[c], "", false);
+		_cleanup_close_ int mnt = clone_cgroup(cg->layout.mount[c], cg->path);
 		r = mnt < 0 ? mnt : mnt_attr(mnt, flags, 0, false);
 		if (r == 0 && mkdirat(top, name, 0755) < 0)
 			r = -errno;

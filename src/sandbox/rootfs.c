@@ -144,6 +144,7 @@ static int overlay_by_fd(struct layers *l, bool *unsupported, struct err *err)
 	_cleanup_close_ int fs = mnt_fsopen("overlay");
 	if (fs < 0)
 		return err_sys(err, fs, "overlay");
+	(void) mnt_set_string(fs, "source", "overlay"); /* only what mount(8) shows */
 	for (size_t i = 0; i < l->n; i++) {
 		int r = mnt_set_fd(fs, "lowerdir+", l->fds[i]);
 		if (r < 0 && i == 0) {
