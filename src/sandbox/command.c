@@ -13,16 +13,28 @@
 #include "kernel/path.h"
 #include "sandbox/internal.h"
 
+static const char *cwd_of(const struct sandbox *s)
+{
+	return s->process->cwd ? s->process->cwd : "/";
+}
+
+int command_make_cwd(struct sandbox *s, struct err *err)
+{
+	if (!s->ext->create_cwd)
+		return 0;
+	/* as the container's root, as docker makes WORKDIR; inside the root only (CVE-2026-55686) */
+	_cleanup_close_ int dir = mkdir_in_root(s->root_fd, cwd_of(s), 0755);
+	return dir < 0 && dir != -EROFS ? err_sys(err, dir, "working directory '%s'", cwd_of(s)) : 0;
+}
+
 int command_cwd(struct sandbox *s, struct err *err)
 {
-	const char *cwd = s->process->cwd ? s->process->cwd : "/";
+	const char *cwd = cwd_of(s);
 	if (cwd[0] != '/')
 		return err_set(err, ERR_INVALID, "working directory '%s' is not an absolute path", cwd);
 	/* after the pivot "/" is the root: resolve inside it, no magic links (CVE-2024-21626: cwd /proc/self/fd/N) */
 	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int dir = root < 0 ? -errno : open_in_root(root, cwd, O_PATH | O_DIRECTORY, 0);
-	if (dir == -ENOENT && s->ext->create_cwd)
-		dir = mkdir_in_root(root, cwd, 0755);
 	if (dir < 0)
 		return err_sys(err, dir, "working directory '%s'", cwd);
 	if (fchdir(dir) < 0)

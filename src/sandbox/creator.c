@@ -12,6 +12,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -190,6 +191,7 @@ _Noreturn void sandbox_create(const struct sandbox_args *args)
 	if (getenv("COFFER_TRACE_STEPS"))
 		s.trace_fd = open(getenv("COFFER_TRACE_STEPS"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	signals_reset();
+	(void) umask(0022);
 	if (run_all(&s, &err) < 0) {
 		if (s.child.fd >= 0)
 			(void) process_kill(s.child.fd, SIGKILL); /* init waits for us: it must not outlive this */

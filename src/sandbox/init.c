@@ -233,6 +233,7 @@ const struct step init_steps[] = {
 	STEP("sysctl", "sysctls", step_sysctl),
 	STEP("userns-lock", "locking nested user namespaces", step_lock_userns),
 	STEP("user", "user", user_resolve),
+	STEP("make-cwd", "working directory", command_make_cwd),
 	STEP("console", "terminal", dev_console),
 	STEP("masks", "masked and read-only paths", masks_apply),
 	STEP("masks-verify", "masked and read-only paths", masks_verify),

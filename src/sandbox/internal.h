@@ -86,7 +86,8 @@ int masks_verify(struct sandbox *s, struct err *err);
 int user_resolve(struct sandbox *s, struct err *err);
 
 /* command.c */
-int command_cwd(struct sandbox *s, struct err *err);     /* make it when asked, enter it */
+int command_make_cwd(struct sandbox *s, struct err *err); /* when asked, as the container's root */
+int command_cwd(struct sandbox *s, struct err *err);      /* enter it, as the final user */
 int command_find(struct sandbox *s, struct err *err);    /* PATH lookup as the final user */
 int command_exec(struct sandbox *s, struct err *err);    /* execve; returns only on failure */
 
