@@ -242,5 +242,7 @@ int record_read_exit(int dir_fd, const char *exec_id, struct monitor_exit *ret);
 int reaper_exec(const struct monitor_setup *setup);
 
 /* trim.c */
-/** trim_process() - give back what start-up touched and idling does not need: text, and stack below the caller. */
-void trim_process(void);
+/** trim_init() - once, at the start. */
+void trim_init(void);
+/** trim_and_wait() - give back text and dead stack, then wait until @epfd has something, without taking it. Returns on signals, too. */
+void trim_and_wait(int epfd);

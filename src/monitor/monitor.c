@@ -30,7 +30,6 @@ static void monitor_trim(struct monitor *m)
 	(void) madvise(m->scratch, SCRATCH_SIZE, MADV_DONTNEED); /* best effort: only memory is at stake */
 	log_trim(&m->log);
 	m->trimmed = true;
-	trim_process();
 }
 
 static void tick_process(struct process *p, usec_t now)
@@ -177,6 +176,7 @@ static int monitor_new(const struct monitor_ops *ops, struct monitor **ret)
 	m->bundle_fd = m->log_dir_fd = m->listener.fd = m->log.dir_fd = m->log.fd = -EBADF;
 	m->scratch = (uint8_t *) m + size;
 	process_init(&m->container, m, "", /* flags= */ 0);
+	trim_init();
 	*ret = m;
 	return loop_init(&m->loop);
 }
@@ -184,6 +184,8 @@ static int monitor_new(const struct monitor_ops *ops, struct monitor **ret)
 static int monitor_loop(struct monitor *m)
 {
 	while (!m->quit) {
+		if (m->trimmed && !m->next_tick)
+			trim_and_wait(m->loop.epfd);
 		int n = loop_step(&m->loop, timeout_ms(m));
 		if (n < 0)
 			return n;
