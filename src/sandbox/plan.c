@@ -156,7 +156,7 @@ static int plan_ids(struct plan *p, struct err *err)
 static void plan_controllers(struct plan *p)
 {
 	const struct resources_spec *r = &p->spec->resources;
-	p->controllers = 1u << CG_PIDS | 1u << CG_MEMORY | 1u << CG_CPU | 1u << CG_FREEZER | 1u << CG_DEVICES;
+	p->controllers = 1u << CG_PIDS | 1u << CG_MEMORY | 1u << CG_CPU | 1u << CG_DEVICES;
 	if (r->cpus || r->mems)
 		p->controllers |= 1u << CG_CPUSET;
 }
