@@ -26,6 +26,9 @@ void descriptor_done(struct descriptor *d);
 enum layer_coding { LAYER_PLAIN, LAYER_GZIP, LAYER_ZSTD, LAYER_CODING_INVALID_ = -22 };
 /** layer_coding_from_media_type() - Return: enum layer_coding, or LAYER_CODING_INVALID_ for an unknown media type. */
 int layer_coding_from_media_type(const char *media_type);
+/** media_type_is_manifest() / media_type_is_index() - OCI's or docker's. NULL is neither. */
+bool media_type_is_manifest(const char *t);
+bool media_type_is_index(const char *t);
 
 struct manifest {
 	char *media_type; /* owned */
