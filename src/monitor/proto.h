@@ -17,7 +17,21 @@
  *
  * When the container has exited the monitor has flushed every stream, written BUNDLE/exit (struct monitor_exit), answered
  * the WAITs, and leaves; if the connection that sent SETUP is gone by then it execs `setup.reaper reap ID` instead of
- * leaving silently. BUNDLE/state (struct monitor_state) exists from the moment that the container runs.
+ * leaving silently. BUNDLE/state (struct monitor_state) exists from the moment that the container runs. A WAIT that finds the
+ * monitor gone (EPIPE, ECONNRESET, end of file) finds its answer in BUNDLE/exit. A START that fails leaves neither file.
+ *
+ * Slow readers. The log comes first. A client has a queue of 1 MiB; while one that takes part has it full, the process's output is not
+ * read, so a slow reader slows the process down as under dockerd and loses nothing. It cannot do so for ever: a client that takes less
+ * than 64 KiB in 10 s with a full queue is left behind. It still gets what is queued, at its own pace, then a message of stream 3
+ * ("output skipped", as text when raw) and the end of file; log, process and the other clients go on without it. After the exit a client
+ * is waited for by the same measure before WAITs are answered; one that is slower is served on for as long as it takes a byte in 10
+ * minutes. Input of a client that nobody wants is read and thrown away, and a stream is closed only when it holds no unread input.
+ *
+ * Exits. Output that background processes still hold open (a shared pid namespace, children of an exec) is read for 2 s after the exit, as
+ * dockerd does. An exec that cannot be started answers EXEC with the err, writes its text to the stream as dockerd does, and has an exit
+ * record with code 127 (no such command) or 126.
+ *
+ * Ceilings: 32 streams attached to the container, 64 execs at once, 256 connections, 512 waiting requests.
  */
 #pragma once
 
@@ -49,8 +63,8 @@ struct monitor_header {
 enum monitor_flags {
 	MONITOR_TTY = 1,
 	MONITOR_OPEN_STDIN = 2,  /* keep the container's stdin open for attachers */
-	MONITOR_STDIN_ONCE = 4,  /* close it when the first attacher that had stdin leaves */
-	MONITOR_LOG = 8,         /* json-file log into logdir */
+	MONITOR_STDIN_ONCE = 4,  /* close it when the first attacher that had stdin leaves or sends its end of file (never a terminal's) */
+	MONITOR_LOG = 8,         /* json-file log into logdir: json.log, json.log.1, ...; see monitor/log.h */
 };
 
 struct monitor_setup {

@@ -45,8 +45,8 @@ class Refused(Exception):
 class Conn:
     """One control connection."""
 
-    def __init__(self, sock):
-        self.sock, self.seq, self.early = sock, 0, {}
+    def __init__(self, sock, bundle):
+        self.sock, self.bundle, self.seq, self.early = sock, bundle, 0, {}
         sock.settimeout(30)
 
     def send(self, verb, body=b"", fds=()):
@@ -78,7 +78,12 @@ class Conn:
         return STARTED.unpack(self.call(START))
 
     def wait(self):
-        return Exit(self.call(WAIT))
+        """As an engine does: a monitor that has left already has left its record."""
+        try:
+            return Exit(self.call(WAIT))
+        except (BrokenPipeError, ConnectionResetError, EOFError):
+            with open(os.path.join(self.bundle, "exit"), "rb") as f:
+                return Exit(f.read())
 
     def kill(self, sig=signal.SIGKILL):
         self.call(KILL, struct.pack("<i", sig))
@@ -139,12 +144,13 @@ def read_until(sock, word, timeout=10):
 class Container:
     """A monitor and its bundle."""
 
-    def __init__(self, argv, word="pipe", flags=LOG, log_max=0, log_files=1, reaper="", cgroup="", env=None):
+    def __init__(self, argv, word="pipe", flags=LOG, log_max=0, log_files=1, reaper="", cgroup="", env=None, logdir=None):
         self.dir = tempfile.mkdtemp(prefix="coffer-monitor-")
+        self.conns = []
         self.bundle = os.path.join(self.dir, "bundle")
-        self.logdir = os.path.join(self.dir, "log")
-        os.mkdir(self.bundle, 0o700)
-        os.mkdir(self.logdir, 0o700)
+        self.logdir = logdir or os.path.join(self.dir, "log")
+        os.makedirs(self.bundle, 0o700)
+        os.makedirs(self.logdir, 0o700, exist_ok=True)
         self.id = os.urandom(32).hex()
         with open(os.path.join(self.bundle, "config.json"), "wb") as f:
             f.write(document(word, *argv))
@@ -157,8 +163,7 @@ class Container:
         self.proc = subprocess.Popen(["coffer-monitor", self.id[:12]], executable=MONITOR, close_fds=False, preexec_fn=third,
                                      env=dict(os.environ, **(env or {})))
         theirs.close()
-        self.conn = Conn(ours)
-        body = struct.pack("<65s3xIxxxxxxxxQI256s64s256sxxxx", self.id.encode(), flags, log_max, log_files, reaper.encode(), b"", cgroup.encode())
+        self.conn = Conn(ours, self.bundle)
         body = struct.pack("<65s3xI", self.id.encode(), flags) + struct.pack("<QI256s64s256s", log_max, log_files, reaper.encode(), b"", cgroup.encode())
         body += b"\0" * (-len(body) % 8)
         b, l = os.open(self.bundle, os.O_RDONLY | os.O_DIRECTORY), os.open(self.logdir, os.O_RDONLY | os.O_DIRECTORY)
@@ -171,7 +176,9 @@ class Container:
     def connect(self):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         s.connect(os.path.join(self.bundle, "ctl"))
-        return Conn(s)
+        k = Conn(s, self.bundle)
+        self.conns.append(k)
+        return k
 
     def attach(self, streams=STDOUT | STDERR, raw=0, keys=b"", early=b"", conn=None):
         ours, theirs = socket.socketpair()
@@ -202,7 +209,7 @@ class Container:
         return Exit((conn or self.conn).call(EXEC_WAIT, eid.encode() + b"\0"))
 
     def log(self):
-        names = sorted((n for n in os.listdir(self.logdir)), key=lambda n: -int(n.rpartition(".")[2]) if n[-1].isdigit() else 0)
+        names = sorted((n for n in os.listdir(self.logdir) if n.startswith("json.log")), key=lambda n: -int(n.rpartition(".")[2]) if n[-1].isdigit() else 0)
         out = []
         for n in names:
             with open(os.path.join(self.logdir, n), encoding="utf-8") as f:
@@ -224,12 +231,22 @@ class Container:
         if self.proc.poll() is None:
             self.proc.kill()
         self.proc.wait()
-        self.conn.close()
+        for k in [self.conn] + self.conns:
+            k.close()
         shutil.rmtree(self.dir)
 
 
 def threads_of(pid):
     return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def state_of(pid):
+    """The state's letter, "" when there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def children_of(pid):
@@ -313,7 +330,7 @@ class Life(Case):
         pid = c.conn.start()[0]
         os.kill(c.proc.pid, signal.SIGKILL)
         c.proc.wait()
-        self.wait_for(lambda: not os.path.exists(f"/proc/{pid}") or open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] == "Z")
+        self.wait_for(lambda: state_of(pid) in ("Z", ""))
 
     def test_start_fails(self):
         for argv, word, kind in ((["/no/such/command"], "pipe", ERR_CMD_NOT_FOUND), (["true"], "fail", ERR_UNSUPPORTED), (["true"], "die", 7), (["sleep", "60"], "die-late", 7)):
@@ -364,7 +381,8 @@ class Life(Case):
         c.conn.start()
         c.conn.close()
         c.end()
-        text = open(out.name).read()
+        with open(out.name) as f:
+            text = f.read()
         self.assertEqual(text.split("\n")[0], f"reap {c.id}")
         self.assertIn("COFFER_STATE_DIR=/private\n", text)
         self.assertNotIn("SECRET", text)
@@ -732,6 +750,7 @@ class Exec(Case):
     def test_sixty_four_at_once(self):
         c = self.container(["sleep", "60"], flags=0)
         c.conn.start()
+        fds = len(os.listdir(f"/proc/{c.proc.pid}/fd"))
         runs = [c.exec(["sh", "-c", "read x; echo $x"], flags=OPEN_STDIN, streams=7) for _ in range(64)]
         with self.assertRaises(Refused) as r:
             c.exec(["true"])
@@ -743,7 +762,6 @@ class Exec(Case):
             self.assertEqual(frames(read_all(s))[1], b"%d\n" % i)
             s.close()
             self.assertEqual(c.exec_wait(eid).code, 0)
-        fds = len(os.listdir(f"/proc/{c.proc.pid}/fd"))
         for _ in range(50 if not SANITIZED else 10):
             eid, s = c.exec(["true"])
             self.assertEqual(c.exec_wait(eid).code, 0)
@@ -769,11 +787,12 @@ class Exec(Case):
 
     def test_descriptors_inside(self):
         c = self.sh("ls /proc/self/fd", flags=OPEN_STDIN | LOG)
-        c.attach(STDIN)
+        stdin = c.attach(STDIN)
         s = c.attach()
         c.conn.start()
         self.assertEqual(frames(read_all(s))[1], b"0\n1\n2\n3\n", "3 is the directory that ls reads")
         s.close()
+        stdin.close()
 
 
 class Logs(Case):
@@ -794,17 +813,118 @@ class Logs(Case):
         self.assertEqual(sorted(os.listdir(c.logdir)), ["json.log", "json.log.1", "json.log.2"])
         self.assertTrue(c.log_text().endswith("19999\n20000\n"))
 
-    def test_long_lines_and_bytes(self):
-        c = self.container(["printf", "%s", "x" * 40000 + "\n" + "tail"], flags=LOG)
-        c.conn.start() if False else None
-        self.skipTest("replaced by the unit test") if False else None
+    def test_long_line_and_end_without_newline(self):
+        c = self.container(["sh", "-c", "head -c 40000 /dev/zero | tr '\\0' x; printf '\\ntail'"], flags=LOG)
+        c.conn.start()
+        self.assertEqual(c.conn.wait().code, 0)
+        self.assertEqual([len(r["log"]) for r in c.log()], [16384, 16384, 7233, 4])
+        self.assertEqual(c.log_text(), "x" * 40000 + "\ntail")
 
     def test_full_disk(self):
-        c = self.sh("seq 1 100000; echo over >&2; read x; echo more; exit 0", flags=OPEN_STDIN | LOG)
-        mnt = os.path.join(c.dir, "small")
-        os.mkdir(mnt)
-        c.done_early = True
-        self.assertTrue(os.path.isdir(mnt))
+        """A tmpfs of 64 KiB; the private mount namespace is the test's child's."""
+        inner = """
+import sys
+sys.path.insert(0, %r)
+import test_monitor as t
+c = t.Container(["sh", "-c", "seq 1 20000; read x; echo after"], flags=t.OPEN_STDIN | t.LOG, logdir=%r)
+s = c.attach(t.STDIN | t.STDOUT)
+c.conn.start()
+data = t.read_until(s, b"20000\\n")
+t.os.unlink(%r + "/ballast")
+s.send(b"\\n")
+data += t.read_all(s)
+assert t.frames(data)[1].endswith(b"20000\\nafter\\n")
+assert c.conn.wait().code == 0
+records = c.log()
+lost = [r for r in records if r["stream"] == "stderr"]
+assert len(lost) == 1 and "records lost" in lost[0]["log"], lost
+n = int(lost[0]["log"].rpartition(" ")[2])
+assert n + len(records) - 1 == 20001, (n, len(records))
+assert records[-1]["log"] == "after\\n"
+c.done()
+print("fine")
+"""
+        d = tempfile.mkdtemp(prefix="coffer-full-")
+        self.addCleanup(os.rmdir, d)
+        here = os.path.dirname(os.path.abspath(__file__))
+        script = f'mount -t tmpfs -o size=64k none {d} && head -c 16k /dev/zero > {d}/ballast && exec python3 -c "$1"'
+        p = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", inner % (here, d, d)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(p.stdout.decode().splitlines()[-1:], ["fine"], p.stdout.decode())
+
+
+INIT = os.path.join(BUILD, "src/cmd/coffer-init/coffer-init")
+
+
+class Init(Case):
+    """coffer-init, as pid 1 of a pid namespace."""
+
+    def run_init(self, *argv, **kw):
+        return subprocess.run(["unshare", "--pid", "--fork", "--kill-child", INIT, *argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20, **kw)
+
+    def test_codes(self):
+        for argv, code, err in ((["true"], 0, b""), (["sh", "-c", "exit 42"], 42, b""), (["sh", "-c", "kill -9 $$"], 137, b""), (["--", "false"], 1, b""),
+                                (["/no/such"], 127, b"coffer-init: '/no/such': no such file or directory\n"),
+                                (["no-such-command"], 127, b"coffer-init: 'no-such-command': no such file or directory\n"),
+                                (["/etc/passwd"], 126, b"coffer-init: '/etc/passwd': permission denied\n"),
+                                (["/etc"], 126, b"coffer-init: '/etc': permission denied\n"), ([""], 127, b"coffer-init: '': no such file or directory\n"),
+                                ([], 125, b"coffer-init: usage: coffer-init COMMAND [ARG...]\n")):
+            with self.subTest(argv=argv):
+                p = self.run_init(*argv)
+                self.assertEqual((p.returncode, p.stderr), (code, err))
+
+    def test_path(self):
+        d = tempfile.mkdtemp()
+        self.addCleanup(shutil.rmtree, d)
+        for name, mode in (("a/tool", 0o600), ("b/tool", 0o700), ("c/tool", 0o700)):
+            os.mkdir(os.path.join(d, name[0]))
+            with open(os.path.join(d, name), "w") as f:
+                f.write(f"#!/bin/sh\necho {name}\n")
+            os.chmod(os.path.join(d, name), mode)
+        unshare = dict(os.environ, PATH=f"{d}/none:{d}/a:{d}/b:{d}/c")
+        p = subprocess.run([shutil.which("unshare"), "--pid", "--fork", INIT, "tool"], env=unshare, stdout=subprocess.PIPE)
+        self.assertEqual(p.stdout, b"b/tool\n")
+        p = subprocess.run([shutil.which("unshare"), "--pid", "--fork", INIT, "tool"], env=dict(os.environ, PATH=f"{d}/a"), stderr=subprocess.PIPE)
+        self.assertEqual((p.returncode, p.stderr), (126, b"coffer-init: 'tool': permission denied\n"))
+        p = subprocess.run([shutil.which("unshare"), "--pid", "--fork", INIT, "sh", "-c", "echo default"], env={}, stdout=subprocess.PIPE)
+        self.assertEqual(p.stdout, b"default\n")
+
+    def test_is_pid_1_and_reaps(self):
+        script = "test $PPID = 1 || exit 9; (sleep 0.1 & sleep 0.1 &); sleep 0.5; mount -t proc none /proc; grep -c '^State:.Z' /proc/[0-9]*/status | grep -v ':0' ; exit 5"
+        p = self.run_init("unshare", "-m", "sh", "-c", script)
+        self.assertEqual((p.returncode, p.stdout), (5, b""))
+
+    def test_forwards_signals(self):
+        p = subprocess.Popen(["unshare", "--pid", "--fork", INIT, "sh", "-c", "trap 'echo usr1' USR1; trap 'echo term; exit 3' TERM; echo ready; while :; do sleep 0.05; done"],
+                             stdout=subprocess.PIPE)
+        self.addCleanup(p.stdout.close)
+        self.assertEqual(p.stdout.readline(), b"ready\n")
+        init = children_of(p.pid)[0][0]
+        os.kill(init, signal.SIGUSR1)
+        self.assertEqual(p.stdout.readline(), b"usr1\n")
+        os.kill(init, signal.SIGTERM)
+        self.assertEqual(p.stdout.readline(), b"term\n")
+        self.assertEqual(p.wait(), 3)
+
+    def test_terminal_foreground(self):
+        master, slave = os.openpty()
+        p = subprocess.Popen(["unshare", "--pid", "--fork", "setsid", "-c", "-w", INIT, "sh", "-c", "stty size >/dev/null; ps -o tpgid=,pgid= -p $$ | xargs; read x; echo got $x"],
+                             stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        self.addCleanup(os.close, master)
+        os.write(master, b"hello\n")
+        data = b""
+        while b"got hello" not in data:
+            self.assertTrue(select.select([master], [], [], 10)[0], data)
+            data += os.read(master, 4096)
+        self.assertEqual(p.wait(), 0)
+
+    def test_is_small_and_static(self):
+        with open(INIT, "rb") as f:
+            data = f.read()
+        self.assertNotIn(b"ld-linux", data)
+        p = subprocess.run([INIT, "sh", "-c", "cat /proc/$PPID/smaps_rollup"], stdout=subprocess.PIPE, check=True)
+        pss = int([line for line in p.stdout.decode().splitlines() if line.startswith("Pss:")][0].split()[1])
+        self.assertLess(pss, 40)
 
 
 class Cost(Case):
