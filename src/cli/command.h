@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A command of the command line as a row of data, and the state that one invocation carries from command to command.
+ */
+#pragma once
+
+#include "cli/cli.h"
+#include "cli/flag.h"
+
+struct http_conn;
+
+struct cli {
+	const struct cli_embedded *embedded; /* borrowed; NULL: none */
+	const char *host;         /* --host or COFFER_HOST; NULL: choose */
+	int control_fd;           /* owned; the embedded engine's, -EBADF until started */
+	struct http_conn *conn;   /* owned; idle connection for the next call, NULL: none */
+	const struct command *command; /* the one that runs, for usage errors */
+};
+
+enum command_group { GROUP_RUN, GROUP_CONTAINERS, GROUP_IMAGES, GROUP_OTHER, GROUP_SUB, GROUP_MAX_ };
+
+enum command_flags {
+	COMMAND_STRICT_ORDER = 1, /* flags stop at the first positional argument */
+	COMMAND_USAGE_125 = 2,    /* wrong use exits 125 (docker's run, create, exec) */
+};
+
+#define ARGS_ANY SIZE_MAX
+
+struct command {
+	const char *name;    /* "run", "image ls" */
+	enum command_group group;
+	const char *usage;   /* "[OPTIONS] IMAGE [COMMAND] [ARG...]" */
+	const char *summary; /* one line */
+	const char *examples; /* lines, each indented by two */
+	const struct flag_table *flags[FLAG_TABLES_MAX + 1]; /* ended by NULL */
+	size_t min_args, max_args;
+	unsigned mode;       /* enum command_flags */
+	int (*run)(struct cli *cli, int argc, char **argv); /* argv: behind the command's name. Return: exit code */
+};
+
+struct args {
+	const char **v; /* owned array of borrowed strings */
+	size_t n;
+};
+void args_done(struct args *a);
+#define _cleanup_args_ _cleanup_(args_done)
+
+#define CLI_PARSED (-1)
+#define CLI_EXIT_ENGINE 125
+
+/** cli_parse() - flags and positional arguments of @cli->command. Prints help or the usage error itself. Return: CLI_PARSED, or the exit
+ *  code to leave with. */
+int cli_parse(struct cli *cli, int argc, char **argv, void *options, struct args *ret_args);
+/** cli_error() - "coffer: message." on stderr. Return: 1. */
+int cli_error(const char *fmt, ...) _printf_(1, 2);
+/** cli_fail() - print @err. Return: @code. */
+int cli_fail(int code, const struct err *err);
+/** cli_usage_error() - cli_error() and where the help is. Return: the command's code for wrong use. */
+int cli_usage_error(struct cli *cli, const char *fmt, ...) _printf_(2, 3);
+
+/** command_find() - by name; NULL when there is none. "container X" and "image X" find X's row as well. *@ret_words: words of argv used. */
+const struct command *command_find(int argc, char **argv, int *ret_words);
+/** command_list() - every command. */
+const struct command *const *command_list(size_t *ret_n);
+
+/** help_command() / help_top() / help_group() - print to stdout. */
+void help_command(const struct command *c);
+void help_top(void);
+/** help_group() - commands below "image", "container" or "volume". Return: false when there is no such group. */
+bool help_group(const char *group);
+
+/* One row a command, each in the file of its noun. */
+extern const struct command command_run, command_create, command_start, command_stop, command_kill, command_rm, command_ps, command_logs,
+	command_attach, command_exec, command_wait, command_inspect, command_restart, command_load, command_import, command_images, command_rmi,
+	command_tag, command_history, command_image_inspect, command_container_inspect, command_volume_create, command_volume_ls, command_volume_inspect,
+	command_volume_rm, command_posture, command_version, command_info;

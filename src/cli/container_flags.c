@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The flags of `run` and `create`, one row each; and those of docker's that are refused by name until their room is there.
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <strings.h>
+
+#include "base/num.h"
+#include "base/str.h"
+
+#define O(field) offsetof(struct container_options, field)
+
+void container_options_init(struct container_options *o)
+{
+	*o = (struct container_options) {.init = -1, .stop_timeout = INT64_MIN, .sig_proxy = true};
+}
+
+static int set_cpus(void *field, const char *value, struct err *err)
+{
+	uint64_t nano;
+	if (parse_decimal(value, 1000000000, &nano) < 0 || nano > INT64_MAX)
+		return err_set(err, ERR_INVALID, "use a number of CPUs such as 0.5 or 2");
+	*(int64_t *) field = (int64_t) nano;
+	return 0;
+}
+
+static int set_memory_swap(void *field, const char *value, struct err *err)
+{
+	uint64_t bytes;
+	if (str_eq(value, "-1")) {
+		*(int64_t *) field = -1;
+		return 0;
+	}
+	if (parse_size(value, &bytes) < 0 || bytes > INT64_MAX)
+		return err_set(err, ERR_INVALID, "use a size such as 512m (memory and swap together), or -1 for no limit on swap");
+	*(int64_t *) field = (int64_t) bytes;
+	return 0;
+}
+
+static int set_network(void *field, const char *value, struct err *err)
+{
+	if (!str_eq(value, "none") && !str_eq(value, "host") && !str_after(value, "container:"))
+		return err_set(err, ERR_UNSUPPORTED, "bridges come with an issue of their own; this version has none, host and container:NAME");
+	*(const char **) field = value;
+	return 0;
+}
+
+static int set_ipc(void *field, const char *value, struct err *err)
+{
+	if (!str_eq(value, "private") && *value)
+		return err_set(err, ERR_UNSUPPORTED, "every container has an IPC namespace of its own; this version has private only");
+	*(const char **) field = value;
+	return 0;
+}
+
+static int only(const char *value, const char *word, const char *why, struct err *err)
+{
+	return strcasecmp(value, word) == 0 || !*value ? 0 : err_set(err, ERR_UNSUPPORTED, "%s", why);
+}
+
+static int set_restart(void *field, const char *value, struct err *err)
+{
+	return only(value, "no", "restart policies need the daemon; this version has no", err);
+}
+
+static int set_cgroupns(void *field, const char *value, struct err *err)
+{
+	return only(value, "private", "every container has a cgroup namespace of its own; this version has private only", err);
+}
+
+static int set_pull(void *field, const char *value, struct err *err)
+{
+	if (str_eq(value, "missing"))
+		return 0;
+	return only(value, "never", "there are no registries yet; load an image with coffer load -i FILE", err);
+}
+
+static const struct flag common_rows[] = {
+	{"annotation", 0, FLAG_LIST, O(annotations), "key=value", "Add an annotation to the runtime document"},
+	{"attach", 'a', FLAG_LIST, O(attach), "stream", "Attach to stdin, stdout or stderr"},
+	{"cap-add", 0, FLAG_LIST, O(cap_add), "capability", "Add a capability, inside the container's user namespace"},
+	{"cap-drop", 0, FLAG_LIST, O(cap_drop), "capability", "Drop a capability, or ALL"},
+	{"cgroupns", 0, FLAG_SET, 0, "mode", "Cgroup namespace (private)", set_cgroupns},
+	{"cidfile", 0, FLAG_STR, O(cidfile), "file", "Write the container's id to a new file"},
+	{"cpu-period", 0, FLAG_INT, O(cpu_period), "us", "Length of a CPU period in microseconds"},
+	{"cpu-quota", 0, FLAG_INT, O(cpu_quota), "us", "CPU time per period in microseconds"},
+	{"cpu-shares", 'c', FLAG_INT, O(cpu_shares), "n", "CPU weight relative to other containers (1024 is one share)"},
+	{"cpus", 0, FLAG_SET, O(nano_cpus), "n", "Number of CPUs, such as 1.5", set_cpus},
+	{"cpuset-cpus", 0, FLAG_STR, O(cpuset_cpus), "list", "CPUs to run on (0-3, 0,1)"},
+	{"cpuset-mems", 0, FLAG_STR, O(cpuset_mems), "list", "Memory nodes to use (0-3, 0,1)"},
+	{"device", 0, FLAG_LIST, O(device), "host[:container[:rwm]]", "Add a host device"},
+	{"domainname", 0, FLAG_STR, O(domainname), "name", "NIS domain name"},
+	{"entrypoint", 0, FLAG_STR, O(entrypoint), "command", "Replace the image's entrypoint (\"\" resets it)"},
+	{"env", 'e', FLAG_LIST, O(env), "key[=value]", "Set an environment variable (without a value: the caller's)"},
+	{"env-file", 0, FLAG_LIST, O(env_file), "file", "Read environment variables from a file"},
+	{"gidmap", 0, FLAG_LIST, O(gidmap), "container:host:size", "Map group ids (up to 4 times)"},
+	{"group-add", 0, FLAG_LIST, O(group_add), "group", "Join a further group, by name or id"},
+	{"hostname", 'h', FLAG_STR, O(hostname), "name", "Host name inside the container"},
+	{"init", 0, FLAG_TRISTATE, O(init), NULL, "Run a small init that forwards signals and reaps"},
+	{"interactive", 'i', FLAG_BOOL, O(interactive), NULL, "Keep stdin open"},
+	{"ipc", 0, FLAG_SET, O(ipc), "mode", "IPC namespace (private)", set_ipc},
+	{"label", 'l', FLAG_LIST, O(labels), "key[=value]", "Set a label"},
+	{"label-file", 0, FLAG_LIST, O(label_file), "file", "Read labels from a file"},
+	{"log-driver", 0, FLAG_STR, O(log_driver), "driver", "json-file (default) or none"},
+	{"log-opt", 0, FLAG_LIST, O(log_opt), "key=value", "max-size=10m and max-file=3 rotate the log"},
+	{"memory", 'm', FLAG_SIZE, O(memory), "bytes", "Memory limit"},
+	{"memory-reservation", 0, FLAG_SIZE, O(memory_reservation), "bytes", "Memory to keep under pressure"},
+	{"memory-swap", 0, FLAG_SET, O(memory_swap), "bytes", "Memory and swap together; -1: unlimited swap", set_memory_swap},
+	{"mount", 0, FLAG_LIST, O(mounts), "key=value,...", "Mount: type=bind|volume|tmpfs,source=...,target=...[,readonly,idmap]"},
+	{"name", 0, FLAG_STR, O(name), "name", "Name of the container"},
+	{"net", 0, FLAG_SET, O(network), NULL, NULL, set_network},
+	{"network", 0, FLAG_SET, O(network), "network", "none, or host where the operator allows it", set_network},
+	{"no-healthcheck", 0, FLAG_BOOL, O(no_healthcheck), NULL, "Ignore the image's health check"},
+	{"oom-score-adj", 0, FLAG_INT, O(oom_score_adj), "n", "Preference of the OOM killer (-1000 to 1000)"},
+	{"pids-limit", 0, FLAG_INT, O(pids_limit), "n", "Limit of processes (default 2048; -1: none)"},
+	{"privileged", 0, FLAG_BOOL, O(privileged), NULL, "All capabilities inside the container's own user namespace"},
+	{"pull", 0, FLAG_SET, 0, "policy", "missing or never", set_pull},
+	{"quiet", 'q', FLAG_BOOL, O(quiet), NULL, "Suppress the output of pulling"},
+	{"read-only", 0, FLAG_BOOL, O(read_only), NULL, "Make the root file system read-only"},
+	{"restart", 0, FLAG_SET, 0, "policy", "Restart policy (no)", set_restart},
+	{"rm", 0, FLAG_BOOL, O(rm), NULL, "Remove the container when it ends"},
+	{"security-opt", 0, FLAG_LIST, O(security_opt), "option",
+	 "no-new-privileges[=false], seccomp=FILE|unconfined, systempaths=unconfined, landlock=unconfined"},
+	{"shm-size", 0, FLAG_SIZE, O(shm_size), "bytes", "Size of /dev/shm (default 64m)"},
+	{"stop-signal", 0, FLAG_STR, O(stop_signal), "signal", "Signal that stops the container"},
+	{"stop-timeout", 0, FLAG_INT, O(stop_timeout), "seconds", "Patience of stop before it kills"},
+	{"sysctl", 0, FLAG_LIST, O(sysctl), "key=value", "Set a namespaced kernel parameter"},
+	{"tmpfs", 0, FLAG_LIST, O(tmpfs), "path[:options]", "Mount a tmpfs"},
+	{"tty", 't', FLAG_BOOL, O(tty), NULL, "Give the container a terminal"},
+	{"uidmap", 0, FLAG_LIST, O(uidmap), "container:host:size", "Map user ids (up to 4 times)"},
+	{"ulimit", 0, FLAG_LIST, O(ulimit), "name=soft[:hard]", "Set a resource limit"},
+	{"user", 'u', FLAG_STR, O(user), "user[:group]", "User, by name or id as the image knows it"},
+	{"userns", 0, FLAG_STR, O(userns), "mode", "auto (default), auto:size=N, remap[:USER], map, container:NAME, host"},
+	{"volume", 'v', FLAG_LIST, O(volumes), "source:target[:ro,idmap]", "Mount a volume or a host path"},
+	{"workdir", 'w', FLAG_STR, O(workdir), "directory", "Working directory inside the container"},
+};
+const struct flag_table container_flags = FLAG_TABLE(common_rows);
+
+static const struct flag run_rows[] = {
+	{"detach", 'd', FLAG_BOOL, O(detach), NULL, "Run in the background and print the container's id"},
+	{"detach-keys", 0, FLAG_STR, O(detach_keys), "keys", "Keys that detach (default ctrl-p,ctrl-q)"},
+	{"sig-proxy", 0, FLAG_BOOL, O(sig_proxy), NULL, "Pass signals on to the process (default true)"},
+};
+const struct flag_table run_flags = FLAG_TABLE(run_rows);
+
+#define NO_PORTS "networks have no ports in this version, it has --network none and host"
+#define NO_NAMES "networks have no names or addresses in this version, it has --network none and host"
+#define NO_HEALTH "health checks need the daemon, which has an issue of its own"
+#define NO_BLKIO "block I/O limits are not applied by this version, and Coffer ignores nothing"
+#define NO_RT "realtime CPU limits are not applied by this version, and Coffer ignores nothing"
+#define NO_SHARED_NS "every container has namespaces of its own in this version"
+#define NO_REGISTRY "there are no registries yet; load an image with coffer load -i FILE"
+
+#define REFUSED(name_, why_) {.name = (name_), .kind = FLAG_REFUSED, .help = (why_)}
+#define REFUSED_BOOL(name_, why_) {.name = (name_), .kind = FLAG_REFUSED_BOOL, .help = (why_)}
+static const struct flag refused_rows[] = {
+	REFUSED("add-host", NO_NAMES),
+	REFUSED("blkio-weight", NO_BLKIO),
+	REFUSED("blkio-weight-device", NO_BLKIO),
+	REFUSED("cgroup-parent", "cgroups lie below coffer/TENANT/ID, where tenants are kept apart"),
+	REFUSED("cpu-count", "it exists on Windows only"),
+	REFUSED("cpu-percent", "it exists on Windows only"),
+	REFUSED("cpu-rt-period", NO_RT),
+	REFUSED("cpu-rt-runtime", NO_RT),
+	REFUSED("device-cgroup-rule", "devices are added by --device, which opens the device and its rule together"),
+	REFUSED("device-read-bps", NO_BLKIO),
+	REFUSED("device-read-iops", NO_BLKIO),
+	REFUSED("device-write-bps", NO_BLKIO),
+	REFUSED("device-write-iops", NO_BLKIO),
+	REFUSED_BOOL("disable-content-trust", NO_REGISTRY),
+	REFUSED("dns", NO_NAMES),
+	REFUSED("dns-opt", NO_NAMES),
+	REFUSED("dns-option", NO_NAMES),
+	REFUSED("dns-search", NO_NAMES),
+	REFUSED("expose", NO_PORTS),
+	REFUSED("gpus", "device requests need a driver; add single devices with --device"),
+	REFUSED("health-cmd", NO_HEALTH),
+	REFUSED("health-interval", NO_HEALTH),
+	REFUSED("health-retries", NO_HEALTH),
+	REFUSED("health-start-interval", NO_HEALTH),
+	REFUSED("health-start-period", NO_HEALTH),
+	REFUSED("health-timeout", NO_HEALTH),
+	REFUSED("io-maxbandwidth", "it exists on Windows only"),
+	REFUSED("io-maxiops", "it exists on Windows only"),
+	REFUSED("ip", NO_NAMES),
+	REFUSED("ip6", NO_NAMES),
+	REFUSED("isolation", "it exists on Windows only"),
+	REFUSED("kernel-memory", "the kernel dropped it; --memory counts kernel memory too"),
+	REFUSED("link", NO_NAMES),
+	REFUSED("link-local-ip", NO_NAMES),
+	REFUSED("mac-address", NO_NAMES),
+	REFUSED("memory-swappiness", "it is not applied by this version; --memory-swap bounds swap"),
+	REFUSED("net-alias", NO_NAMES),
+	REFUSED("network-alias", NO_NAMES),
+	REFUSED_BOOL("oom-kill-disable", "a container that cannot be killed can stop the host"),
+	REFUSED("pid", NO_SHARED_NS),
+	REFUSED("platform", "images run on the architecture of the host only"),
+	{.name = "publish", .abbr = 'p', .kind = FLAG_REFUSED, .help = NO_PORTS},
+	{.name = "publish-all", .abbr = 'P', .kind = FLAG_REFUSED_BOOL, .help = NO_PORTS},
+	REFUSED("runtime", "the runtime is Coffer's own sandbox"),
+	REFUSED("storage-opt", "quotas of the writable layer have an issue of their own"),
+	REFUSED_BOOL("use-api-socket", "a tenant's socket has an issue of its own"),
+	REFUSED("uts", NO_SHARED_NS),
+	REFUSED("volume-driver", "volumes are directories of this host in this version"),
+	REFUSED("volumes-from", "name the volumes with -v"),
+};
+const struct flag_table container_refused_flags = FLAG_TABLE(refused_rows);
+
+int container_streams(const struct container_options *o, struct streams *ret, struct err *err)
+{
+	struct streams s = {};
+	if (!o->attach && !o->detach)
+		s = (struct streams) {.in = o->interactive, .out = true, .err = true};
+	STRV_FOREACH (name, o->attach) {
+		if (strcasecmp(name, "stdin") == 0)
+			s.in = true;
+		else if (strcasecmp(name, "stdout") == 0)
+			s.out = true;
+		else if (strcasecmp(name, "stderr") == 0)
+			s.err = true;
+		else
+			return err_set(err, ERR_INVALID, "invalid argument \"%.60s\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR", name);
+	}
+	*ret = s;
+	return 0;
+}
