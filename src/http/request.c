@@ -412,7 +412,7 @@ static int fill_request(struct http_peer *p, struct http_request *ret)
 	p->body_left = ret->content_length;
 	if (p->in_chunks)
 		p->pos--; /* the parser was paused in front of the head's last LF and wants to see it */
-	p->expect = value(p, HEADER_EXPECT) && (p->in_chunks || p->body_left);
+	p->expect = ret->expect = value(p, HEADER_EXPECT) && (p->in_chunks || p->body_left);
 	return 1;
 }
 

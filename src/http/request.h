@@ -32,6 +32,7 @@ struct http_request {
 	bool chunked;
 	uint64_t content_length; /* 0: no body (or chunked) */
 	bool keep_alive;
+	bool expect;             /* the body comes only after "100 Continue" */
 	/* Set when http_peer_recv_head() returns -EPROTO: what to answer before closing. */
 	int refusal;             /* HTTP status */
 	const char *reason;      /* static */

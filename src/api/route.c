@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The route table. Every path of the Engine API 1.50 has a row, so that "not there yet" (501) and "no such page" (404) stay apart.
+ */
+#include "api/internal.h"
+
+#define SWARM_503 "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again."
+#define SWARM(m, p) {m, p, .flags = ROUTE_STATUS, .status = 503, .text = SWARM_503}
+
+static const struct route routes[] = {
+	{"HEAD", "/_ping", ping_handler},
+	{"GET", "/_ping", ping_handler},
+	{"GET", "/version", version_handler},
+	{"GET", "/info", info_handler},
+
+	{"POST", "/containers/create", container_create_handler},
+	{"GET", "/containers/json", container_list_handler},
+	{"GET", "/containers/{}/json", container_inspect_handler},
+	{"POST", "/containers/{}/start", container_start_handler},
+	{"POST", "/containers/{}/stop", container_stop_handler},
+	{"POST", "/containers/{}/restart", container_restart_handler},
+	{"POST", "/containers/{}/kill", container_kill_handler},
+	{"POST", "/containers/{}/wait", container_wait_handler},
+	{"POST", "/containers/{}/attach", container_attach_handler, ROUTE_RAW_ERRORS},
+	{"GET", "/containers/{}/logs", container_logs_handler},
+	{"POST", "/containers/{}/resize", container_resize_handler},
+	{"POST", "/containers/{}/exec", exec_create_handler},
+	{"DELETE", "/containers/{}", container_remove_handler},
+	{"GET", "/containers/{}/posture", container_posture_handler},
+	{"GET", "/containers/{}/top", NULL},
+	{"GET", "/containers/{}/changes", NULL},
+	{"GET", "/containers/{}/export", NULL},
+	{"GET", "/containers/{}/stats", NULL},
+	{"POST", "/containers/{}/update", NULL},
+	{"POST", "/containers/{}/rename", NULL},
+	{"POST", "/containers/{}/pause", NULL},
+	{"POST", "/containers/{}/unpause", NULL},
+	{"GET", "/containers/{}/attach/ws", NULL},
+	{"HEAD", "/containers/{}/archive", NULL},
+	{"GET", "/containers/{}/archive", NULL},
+	{"PUT", "/containers/{}/archive", NULL},
+	{"POST", "/containers/prune", NULL},
+
+	{"POST", "/exec/{}/start", exec_start_handler},
+	{"GET", "/exec/{}/json", exec_inspect_handler},
+	{"POST", "/exec/{}/resize", exec_resize_handler},
+
+	{"GET", "/images/json", image_list_handler},
+	{"POST", "/images/load", image_load_handler},
+	{"POST", "/images/create", image_create_handler},
+	{"GET", "/images/search", NULL},
+	{"GET", "/images/get", NULL},
+	{"POST", "/images/prune", NULL},
+	{"GET", "/images/{*}/json", image_inspect_handler},
+	{"GET", "/images/{*}/history", image_history_handler},
+	{"GET", "/images/{*}/get", NULL},
+	{"POST", "/images/{*}/tag", image_tag_handler},
+	{"POST", "/images/{*}/push", NULL},
+	{"DELETE", "/images/{*}", image_remove_handler},
+	{"GET", "/distribution/{*}/json", NULL},
+
+	{"GET", "/volumes", volume_list_handler},
+	{"POST", "/volumes/create", volume_create_handler},
+	{"POST", "/volumes/prune", NULL},
+	{"GET", "/volumes/{}", volume_inspect_handler},
+	{"DELETE", "/volumes/{}", volume_remove_handler},
+	{"PUT", "/volumes/{}", .flags = ROUTE_STATUS, .status = 503, .text = SWARM_503},
+
+	{"GET", "/networks", NULL},
+	{"POST", "/networks/create", NULL},
+	{"POST", "/networks/prune", NULL},
+	{"GET", "/networks/{}", .flags = ROUTE_STATUS, .status = 404, .text = "network %s not found"},
+	{"DELETE", "/networks/{}", .flags = ROUTE_STATUS, .status = 404, .text = "network %s not found"},
+	{"POST", "/networks/{}/connect", NULL},
+	{"POST", "/networks/{}/disconnect", NULL},
+
+	{"POST", "/build", NULL},
+	{"POST", "/build/prune", NULL},
+	{"POST", "/build/cancel", NULL},
+	{"POST", "/commit", NULL},
+	{"POST", "/auth", NULL},
+	{"GET", "/events", NULL},
+	{"GET", "/system/df", NULL},
+	/* anything but 101 tells buildx that there is no BuildKit here */
+	{"POST", "/session", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},
+	{"POST", "/grpc", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},
+
+	{"GET", "/plugins", NULL},
+	{"GET", "/plugins/privileges", NULL},
+	{"POST", "/plugins/pull", NULL},
+	{"POST", "/plugins/create", NULL},
+	{"GET", "/plugins/{*}/json", .flags = ROUTE_STATUS, .status = 404, .text = "plugin \"%s\" not found"},
+	{"POST", "/plugins/{*}/enable", NULL},
+	{"POST", "/plugins/{*}/disable", NULL},
+	{"POST", "/plugins/{*}/upgrade", NULL},
+	{"POST", "/plugins/{*}/push", NULL},
+	{"POST", "/plugins/{*}/set", NULL},
+	{"DELETE", "/plugins/{*}", NULL},
+
+	{"POST", "/swarm/init", NULL},
+	{"POST", "/swarm/join", NULL},
+	{"POST", "/swarm/leave", .flags = ROUTE_STATUS, .status = 503, .text = "This node is not part of a swarm"},
+	SWARM("GET", "/swarm"), SWARM("POST", "/swarm/update"), SWARM("GET", "/swarm/unlockkey"), SWARM("POST", "/swarm/unlock"),
+	SWARM("GET", "/nodes"), SWARM("GET", "/nodes/{}"), SWARM("DELETE", "/nodes/{}"), SWARM("POST", "/nodes/{}/update"),
+	SWARM("GET", "/services"), SWARM("POST", "/services/create"), SWARM("GET", "/services/{}"), SWARM("DELETE", "/services/{}"),
+	SWARM("POST", "/services/{}/update"), SWARM("GET", "/services/{}/logs"),
+	SWARM("GET", "/tasks"), SWARM("GET", "/tasks/{}"), SWARM("GET", "/tasks/{}/logs"),
+	SWARM("GET", "/secrets"), SWARM("POST", "/secrets/create"), SWARM("GET", "/secrets/{}"), SWARM("DELETE", "/secrets/{}"),
+	SWARM("POST", "/secrets/{}/update"),
+	SWARM("GET", "/configs"), SWARM("POST", "/configs/create"), SWARM("GET", "/configs/{}"), SWARM("DELETE", "/configs/{}"),
+	SWARM("POST", "/configs/{}/update"),
+};
+
+/* Does @path match? *@arg/@len: what the braces stand for. */
+static bool match(const char *pattern, const char *path, const char **arg, size_t *len)
+{
+	size_t head = strcspn(pattern, "{");
+	*arg = NULL;
+	if (pattern[head] == '\0')
+		return str_eq(pattern, path);
+	bool greedy = pattern[head + 1] == '*';
+	const char *tail = strchr(pattern, '}') + 1;
+	size_t n = strlen(path), t = strlen(tail);
+	if (n <= head + t || strncmp(path, pattern, head) != 0 || strcmp(path + n - t, tail) != 0)
+		return false;
+	*arg = path + head;
+	*len = n - head - t;
+	return greedy || !memchr(*arg, '/', *len);
+}
+
+const struct route *route_find(const char *method, const char *path, char **ret_arg)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		const char *arg;
+		size_t len = 0;
+		if (!str_eq(routes[i].method, method) || !match(routes[i].pattern, path, &arg, &len))
+			continue;
+		*ret_arg = arg ? strndup(arg, len) : NULL;
+		return &routes[i];
+	}
+	return NULL;
+}
