@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
 
 #define LOG_NAME "json.log"
@@ -152,17 +151,25 @@ static size_t put(uint8_t *out, const char *s)
 	return n;
 }
 
-static size_t encode(uint8_t *out, enum log_stream stream, const uint8_t *s, size_t len, bool newline, int64_t time_ns)
+static const char *stamp(struct log *l, int64_t time_ns)
+{
+	if (l->stamp_ns != time_ns || !l->stamp[0]) {
+		(void) time_format_rfc3339(l->stamp, time_ns, /* fixed= */ true);
+		l->stamp_ns = time_ns;
+	}
+	return l->stamp;
+}
+
+static size_t encode(struct log *l, uint8_t *out, enum log_stream stream, const uint8_t *s, size_t len, bool newline, int64_t time_ns)
 {
 	static const char *const tails[LOG_STREAMS] = {"\",\"stream\":\"stdout\",\"time\":\"", "\",\"stream\":\"stderr\",\"time\":\""};
-	char time[TIME_RFC3339_MAX];
 	uint8_t *o = out;
 	o += put(o, "{\"log\":\"");
 	o += log_escape(o, s, len);
 	if (newline)
 		o += put(o, "\\n");
 	o += put(o, tails[stream]);
-	o += put(o, time_format_rfc3339(time, time_ns, /* fixed= */ true));
+	o += put(o, stamp(l, time_ns));
 	o += put(o, "\"}\n");
 	return (size_t) (o - out);
 }
@@ -178,7 +185,7 @@ static void encode_notice(struct log *l, int64_t time_ns)
 	while (n /= 10);
 	p -= sizeof(head) - 1;
 	memcpy(p, head, sizeof(head) - 1);
-	l->out_len = (uint32_t) encode(l->out, LOG_STDERR, (uint8_t *) p, (size_t) (text + sizeof(text) - p), true, time_ns);
+	l->out_len = (uint32_t) encode(l, l->out, LOG_STDERR, (uint8_t *) p, (size_t) (text + sizeof(text) - p), true, time_ns);
 	l->notice = true;
 }
 
@@ -188,7 +195,7 @@ static void record(struct log *l, enum log_stream stream, const uint8_t *s, size
 		log_flush(l);
 	if (l->dropped && !l->out_len)
 		encode_notice(l, time_ns);
-	size_t n = encode(l->out + l->out_len, stream, s, len, newline, time_ns);
+	size_t n = encode(l, l->out + l->out_len, stream, s, len, newline, time_ns);
 	uint64_t before = l->size + l->out_len;
 	if (l->max_bytes && before > 0 && before + n > l->rotate_at) {
 		uint32_t held = l->out_len;

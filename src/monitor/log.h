@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "base/macro.h"
+#include "base/clock.h"
 
 #define LOG_LINE_MAX 16384
 #define LOG_OUT_SIZE (128 * 1024) /* holds the largest record whole: 6 bytes for each of its text, and its frame */
@@ -37,6 +37,8 @@ struct log {
 	uint64_t dropped;   /* records lost since the last one that was written */
 	bool notice;        /* the first record in out says how many were lost */
 	bool unclean;       /* the file may end in half a record that could not be cut off yet */
+	int64_t stamp_ns;   /* what stamp says; a batch shares its time */
+	char stamp[TIME_RFC3339_MAX];
 	struct log_line line[LOG_STREAMS];
 	uint8_t out[LOG_OUT_SIZE];
 };

@@ -9,7 +9,7 @@
 #include <asm/unistd.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
+#include <linux/limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
