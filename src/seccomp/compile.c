@@ -410,5 +410,5 @@ void seccomp_env_init(struct seccomp_env *env)
 	unsigned major = 0, minor = 0;
 	if (uname(&u) == 0)
 		(void) sscanf(u.release, "%u.%u", &major, &minor); /* the kernel's own words; stays 0.0 when they are not numbers */
-	*env = (struct seccomp_env) {.arch = seccomp_arch_native(), .kernel_major = (uint16_t) major, .kernel_minor = (uint16_t) minor};
+	*env = (struct seccomp_env) {.arch = seccomp_native_arch(), .kernel_major = (uint16_t) major, .kernel_minor = (uint16_t) minor};
 }

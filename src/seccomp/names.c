@@ -116,7 +116,7 @@ enum seccomp_arch seccomp_arch_find(const char *name, bool *ret_known)
 {
 	*ret_known = true;
 	if (str_eq(name, "SCMP_ARCH_NATIVE"))
-		return seccomp_arch_native();
+		return seccomp_native_arch();
 	for (size_t i = 0; i < ARRAY_LEN(arches); i++)
 		if (str_eq(arches[i].token, name))
 			return (enum seccomp_arch) i;

@@ -344,7 +344,7 @@ static int read_arch_row(const struct json *row, struct seccomp_profile *p, stru
 	if (!known)
 		return err_set(err, ERR_INVALID, "architecture: unknown architecture '%.100s'", name ? name : "");
 	struct seccomp_profile scratch = {0}; /* rows of other architectures are checked, not kept */
-	struct seccomp_profile *into = main_arch == seccomp_arch_native() ? p : &scratch;
+	struct seccomp_profile *into = main_arch == seccomp_native_arch() ? p : &scratch;
 	r = add_arch(into, name, "architecture", err);
 	STRV_FOREACH (s, subs)
 		if (r >= 0)

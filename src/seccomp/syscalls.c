@@ -25,7 +25,7 @@ static const struct {
 };
 static_assert(ARRAY_LEN(arches) == SECCOMP_ARCH_MAX_, "every architecture has a row");
 
-enum seccomp_arch seccomp_arch_native(void)
+enum seccomp_arch seccomp_native_arch(void)
 {
 #if defined(__x86_64__)
 	return SECCOMP_ARCH_X86_64;

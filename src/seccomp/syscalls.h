@@ -17,8 +17,8 @@ enum seccomp_arch {
 
 #define SECCOMP_X32_BIT 0x40000000u /* marks an x32 call within AUDIT_ARCH_X86_64 */
 
-/** seccomp_arch_native() - the architecture this program was built for. */
-enum seccomp_arch seccomp_arch_native(void);
+/** seccomp_native_arch() - the architecture this program was built for. */
+enum seccomp_arch seccomp_native_arch(void);
 /** seccomp_arch_name() - "x86_64", "aarch64", "x86". */
 const char *seccomp_arch_name(enum seccomp_arch arch);
 /** seccomp_arch_audit() - AUDIT_ARCH_* as seccomp_data.arch shows it. */
