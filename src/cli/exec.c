@@ -18,7 +18,7 @@ struct exec_options {
 };
 
 #define O(field) offsetof(struct exec_options, field)
-static const struct flag rows[] = {
+static const struct flag exec_rows[] = {
 	{"detach", 'd', FLAG_BOOL, O(detach), NULL, "Run it in the background"},
 	{"detach-keys", 0, FLAG_STR, O(detach_keys), "keys", "Keys that detach (default ctrl-p,ctrl-q)"},
 	{"env", 'e', FLAG_LIST, O(env), "key[=value]", "Set an environment variable"},
@@ -180,7 +180,7 @@ const struct command command_exec = {
 	.usage = "[OPTIONS] CONTAINER COMMAND [ARG...]",
 	.summary = "Run one more command in a running container",
 	.examples = "  coffer exec -it web sh\n  coffer exec -u nobody web id\n",
-	.flags = {FLAGS(rows)},
+	.flags = {FLAGS(exec_rows)},
 	.min_args = 2,
 	.max_args = ARGS_ANY,
 	.mode = COMMAND_STRICT_ORDER | COMMAND_USAGE_125,

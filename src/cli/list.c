@@ -139,18 +139,23 @@ static char *unescape(const char *s)
 	return out;
 }
 
+/* The columns' templates, tabs between them: the kind's own, or what follows "table "; NULL: not a table. */
+static const char *table_format(const struct list_kind *k, const struct list_view *v)
+{
+	if (!v->format)
+		return v->quiet ? NULL : k->table;
+	const char *rest = str_after(v->format, "table");
+	if (!rest || (*rest && *rest != ' '))
+		return NULL;
+	return *rest ? rest + 1 : k->table;
+}
+
 static int printer_init(struct printer *p, struct err *err)
 {
 	const struct list_view *v = p->view;
-	const char *format = v->format, *table = NULL;
-	if (!format && v->quiet)
-		format = p->kind->quiet;
-	else if (!format || str_eq(format, "table"))
-		table = p->kind->table;
-	else
-		table = str_after(format, "table ");
+	const char *format = v->format ? v->format : p->kind->quiet, *table = table_format(p->kind, v);
 	p->is_table = table;
-	p->is_json = format && str_eq(format, "json");
+	p->is_json = v->format && strcmp(v->format, "json") == 0;
 	p->text = unescape(table ? table : format);
 	if (!p->text)
 		return err_oom(err);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <signal.h>
 
 #include "base/macro.h"

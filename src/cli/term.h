@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <termios.h>
 
 #include "base/macro.h"

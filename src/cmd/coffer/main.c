@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * coffer: joins the command line to an embedded engine. The engine is a forked child with a session of its own, so that the
+ * terminal's signals do not reach it; it serves connections that come over a control socket and leaves when that is closed.
+ *   cli (this process)                      embedded engine (child)
+ *     start: fork  ----------------------->  open state; on failure: one struct err over the control socket, exit
+ *     'c' + one end of a stream  --------->  a thread serves HTTP on it
+ *     close(control)  -------------------->  answers what is under way, closes the state, exits
+ *     waitpid
+ * `coffer reap ID` is for the monitor: the engine's share of a container's end when nobody waited for it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/server.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "cli/cli.h"
+#include "cmd/coffer/settings.h"
+
+#define EXIT_ENGINE 125
+
+struct child {
+	pid_t pid; /* 0: not started */
+};
+
+static int open_engine(struct engine **ret, struct err *err)
+{
+	struct settings s;
+	int r = settings_read(&s, err);
+	if (r == 0)
+		r = engine_open(&s.engine, ret, err);
+	settings_done(&s);
+	return r;
+}
+
+/* The child's life. */
+static int serve(int control_fd)
+{
+	struct engine *e = NULL;
+	struct err err = {};
+	(void) setsid();
+	(void) signal(SIGPIPE, SIG_IGN);
+	(void) prctl(PR_SET_NAME, "coffer-engine");
+	if (open_engine(&e, &err) < 0) {
+		(void) send(control_fd, &err, sizeof(err), MSG_NOSIGNAL); /* nobody there to hear it: then nobody asks */
+		return EXIT_ENGINE;
+	}
+	int r = api_serve_embedded(e, control_fd);
+	(void) engine_close(e);
+	if (r < 0)
+		log_error("the embedded engine's control socket: %s", strerrordesc_np(-r));
+	return r < 0 ? EXIT_ENGINE : 0;
+}
+
+static int start(void *ctx, int *ret_control_fd, struct err *err)
+{
+	struct child *c = ctx;
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		return err_sys(err, -errno, "making the engine's control socket");
+	pid_t pid = fork();
+	if (pid < 0) {
+		int r = -errno;
+		safe_close(pair[0]);
+		safe_close(pair[1]);
+		return err_sys(err, r, "starting the embedded engine");
+	}
+	if (pid == 0) {
+		safe_close(pair[0]);
+		_exit(serve(pair[1]));
+	}
+	safe_close(pair[1]);
+	c->pid = pid;
+	*ret_control_fd = pair[0];
+	return 0;
+}
+
+/* The engine's own end decides, too: it reaps what this command left. */
+static int finish(const struct child *c, int code)
+{
+	int status = 0;
+	if (c->pid == 0)
+		return code;
+	while (waitpid(c->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return code;
+	if (WIFSIGNALED(status))
+		log_error("the embedded engine was killed by signal %d (%s)", WTERMSIG(status), sigdescr_np(WTERMSIG(status)));
+	return code == 0 && status != 0 ? EXIT_ENGINE : code;
+}
+
+static int reap(const char *id)
+{
+	struct engine *e = NULL;
+	struct err err = {};
+	int r = open_engine(&e, &err);
+	if (r == 0) {
+		r = engine_reap(e, id, &err);
+		(void) engine_close(e);
+	}
+	if (r < 0)
+		log_error("reaping %.64s: %s", id, err.msg);
+	return r < 0 ? EXIT_ENGINE : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct child child = {};
+	struct cli_embedded embedded = {.start = start, .ctx = &child};
+	if (getenv("COFFER_DEBUG"))
+		log_set_level(LOG_LEVEL_DEBUG);
+	if (argc == 3 && str_eq(argv[1], "reap"))
+		return reap(argv[2]);
+	return finish(&child, cli_main(argc, argv, &embedded));
+}
