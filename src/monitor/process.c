@@ -110,7 +110,15 @@ static void take_pid(struct process *p, int32_t pid, int *fd)
 		return;
 	p->pid = pid;
 	p->init.fd = *fd >= 0 ? take_fd(fd) : process_pidfd(pid);
-	if (p->failed)
+	if (p->init.fd < 0) { /* it cannot be watched, so it must not live; our unreaped child's pid is certain */
+		struct err err;
+		(void) err_sys(&err, p->init.fd, "opening a pidfd of process %d", (int) pid);
+		(void) kill(pid, SIGKILL);
+		(void) waitpid(pid, NULL, 0);
+		p->init.fd = -EBADF;
+		p->pid = 0;
+		fail(p, &err);
+	} else if (p->failed)
 		process_kill_init(p);
 }
 

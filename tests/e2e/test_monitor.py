@@ -627,6 +627,24 @@ class Slow(Case):
         fine.close()
         self.assertEqual(c.end(), 0)
 
+    def test_reaper_does_not_wait_for_a_reader_that_never_reads(self):
+        d = tempfile.mkdtemp(prefix="coffer-reaper-")
+        self.addCleanup(shutil.rmtree, d)
+        script = os.path.join(d, "reaper")
+        with open(script, "w") as f:
+            f.write('#!/bin/sh\necho "$2" > "$COFFER_REAPED"\n')
+        os.chmod(script, 0o700)
+        c = self.sh("head -c 1000000 /dev/zero", flags=0, reaper=script, env={"COFFER_REAPED": os.path.join(d, "id")})
+        stuck = c.attach(STDOUT, raw=1)
+        c.conn.start()
+        c.conn.close()
+        self.wait_for(lambda: os.path.exists(os.path.join(d, "id")) and os.stat(os.path.join(d, "id")).st_size == 65, 20)
+        self.assertIsNone(c.proc.poll(), "the client is still served")
+        self.assertEqual(Exit(c.file("exit")).code, 0)
+        self.assertEqual(len(read_all(stuck)), 1000000)
+        stuck.close()
+        self.assertEqual(c.end(), 0)
+
     def test_vanished_reader_is_forgotten(self):
         c = self.sh("read x; head -c 4000000 /dev/zero; echo END", flags=OPEN_STDIN)
         s = c.attach(STDIN | STDOUT)
