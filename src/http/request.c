@@ -253,10 +253,13 @@ static int check_lines(struct http_peer *p, size_t from, size_t to)
 /* Run the parser over what is there. Return: 0 (look at p->event), or -EPROTO. */
 static int execute(struct http_peer *p)
 {
+	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
 	p->event = EVENT_NONE;
+	if (e != HPE_OK && e != HPE_PAUSED)
+		return -EPROTO; /* broken before, and for good */
 	http_parser_pause(&p->parser, 0);
 	p->pos += http_parser_execute(&p->parser, &settings, p->buf + p->pos, p->len - p->pos);
-	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
+	e = HTTP_PARSER_ERRNO(&p->parser);
 	return e == HPE_OK || e == HPE_PAUSED ? 0 : -EPROTO;
 }
 
@@ -435,14 +438,17 @@ int http_peer_recv_head(struct http_peer *p, struct http_request *ret)
 {
 	*ret = (struct http_request) {NULL};
 	int r = skip_body(p);
-	if (r < 0)
+	if (r < 0 && r != -EPROTO)
 		return r;
-	head_reset(p);
-	r = head_read(p);
+	p->refusal = 0;
+	if (r == 0) {
+		head_reset(p);
+		r = head_read(p);
+	}
+	if (r == 0)
+		return 0;
 	if (r > 0)
 		r = check_headers(p);
-	else if (r == 0)
-		return 0;
 	if (r >= 0)
 		r = fill_request(p, ret);
 	if (r < 0)

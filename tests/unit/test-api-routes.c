@@ -688,7 +688,6 @@ static void test_attach(void **state)
 
 static char *body_of(struct rig *g, const char *line)
 {
-	_cleanup_free_ char *got = NULL;
 	struct strbuf b = STRBUF_INIT(4096);
 	strbuf_addf(&b, "%s HTTP/1.1\r\nHost: d\r\nConnection: close\r\n\r\n", line);
 	_cleanup_close_ int fd = connect_rig(g);

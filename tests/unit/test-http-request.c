@@ -292,6 +292,28 @@ static void test_short_body(void **state)
 	session_end(&s);
 }
 
+/* A broken chunk stays broken, however often one asks (found by fuzz-http-request). */
+static void test_broken_chunks(void **state)
+{
+	static const char *const texts[] = {"POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nx",
+					    "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n0\r\n\r\n",
+					    "POST /a HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n-1\r\nabc"};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct session s;
+		struct http_request req;
+		_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(100);
+		session_start(&s, texts[i], strlen(texts[i]), 1000);
+		assert_int_equal(http_peer_recv_head(s.peer, &req), 1);
+		http_request_done(&req);
+		assert_int_equal(http_peer_recv_text(s.peer, &b), -EPROTO);
+		assert_int_equal(http_peer_recv_text(s.peer, &b), -EPROTO);
+		assert_int_equal(http_peer_recv_head(s.peer, &req), -EPROTO);
+		assert_int_equal(req.refusal, 400);
+		http_request_done(&req);
+		session_end(&s);
+	}
+}
+
 static void test_ceiling(void **state)
 {
 	static const char *const texts[] = {"POST /a HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nabcde",
@@ -411,7 +433,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_limits), cmocka_unit_test(test_keep_alive), cmocka_unit_test(test_unread_body),
-		cmocka_unit_test(test_upgrade), cmocka_unit_test(test_expect_continue), cmocka_unit_test(test_short_body), cmocka_unit_test(test_ceiling),
+		cmocka_unit_test(test_upgrade), cmocka_unit_test(test_expect_continue), cmocka_unit_test(test_short_body), cmocka_unit_test(test_broken_chunks),
+		cmocka_unit_test(test_ceiling),
 		cmocka_unit_test(test_body_to_fd), cmocka_unit_test(test_query), cmocka_unit_test(test_response),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
