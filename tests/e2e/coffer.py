@@ -210,13 +210,18 @@ class Tty:
     def text(self):
         return self.seen.decode(errors="replace")
 
+    def hang_up(self):
+        """Close the terminal, as when its window goes."""
+        for fd in (self.slave, self.master):
+            if fd >= 0:
+                os.close(fd)
+        self.master = self.slave = -1
+
     def close(self):
         if self.proc.poll() is None:
             self.proc.kill()
             self.proc.wait()
-        for fd in (self.master, self.slave):
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        self.hang_up()
 
 
 # ---- host facts ----------------------------------------------------------------------------------------------------

@@ -250,8 +250,7 @@ class EveryWayOut(Base):
     def test_the_terminal_hangs_up(self):
         t = self.tty("run", "--rm", "-it", "--name", "hup", "--network", "none", "-e", "PS1=ready> ", "busybox", "sh")
         t.expect("ready> ")
-        os.close(t.slave)
-        os.close(t.master)
+        t.hang_up()
         self.assertTrue(wait_until(lambda: t.proc.poll() is not None, 10), "the client survives its terminal")
         self.coffer("rm", "-f", "hup", check=False)
 
