@@ -950,7 +950,7 @@ if not SANITIZED:  # sanitizers have a memory of their own
     class Cost(Case):
         def test_idle_pss(self):
             """A monitor under 150 kB PSS while its container idles, whatever it did before."""
-            c = self.sh("seq 1 50000; echo hello; sleep 60", flags=LOG)
+            c = self.sh("seq 1 50000; echo hello; exec sleep 60", flags=LOG)
             s = c.attach()
             c.conn.start()
             read_until(s, b"hello")
