@@ -66,6 +66,8 @@ static void write_gate(struct json_writer *w, const char *key, const struct secc
 		for (int a = 0; a < SECCOMP_ARCH_MAX_; a++)
 			if (g->arches >> a & 1)
 				jw_str(w, NULL, seccomp_goarch_name(a));
+		if (g->arches == 0)
+			jw_str(w, NULL, "other"); /* a list of nothing but foreign architectures; an empty one would be no gate at all */
 		jw_end(w);
 	}
 	if (g->has_kernel) {

@@ -172,9 +172,22 @@ static void written_profiles_read_back_equal(void **state)
 	}
 }
 
+/* Found by fuzz-seccomp: a gate for foreign architectures only was written as an empty list, which reads as no gate. */
+static void foreign_gate_stays_a_gate(void **state)
+{
+	struct err err;
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(1 << 20);
+	_cleanup_seccomp_profile_ struct seccomp_profile *again = NULL, *p = parse(
+		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"name\":\"mmap\",\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"s390x\"]}}]}");
+	assert_int_equal(seccomp_profile_write(p, &b, &err), 0);
+	again = parse(b.s);
+	assert_true(again->rules[0].includes.has_arches);
+	assert_int_equal(again->rules[0].includes.arches, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(both_forms_are_read), cmocka_unit_test(errors_name_field_and_value), cmocka_unit_test(everything_is_bounded),
-					   cmocka_unit_test(written_profiles_read_back_equal)};
+					   cmocka_unit_test(written_profiles_read_back_equal), cmocka_unit_test(foreign_gate_stays_a_gate)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
