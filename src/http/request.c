@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Heads and chunked bodies go through http-parser (the room's door), paused at every event; a body with a length is counted
- * here, which lets it be spliced. Invariants:
- *   E1 buf[pos..len) has been read and belongs to nobody yet.
- *   E2 at most one of body_left > 0 and in_chunks holds; neither means that the next byte starts a new head (or a raw stream).
+ * Heads of requests go through http-parser (the room's door), paused at every event. What the library is lenient in is checked on
+ * the raw bytes (line ends, folding), on the header names, or on the finished head.
  */
 #include "http/request.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <http_parser.h>
 #include <poll.h>
-#include <stdio.h>
 #include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "http/internal.h"
 
-#define BUFFER_BYTES 16384
 #define HEADERS_MAX 200
-#define LINGER_BYTES (256ULL << 20)
 #define LINGER_USEC (2 * USEC_PER_SEC)
 
-enum event { EVENT_NONE, EVENT_HEAD, EVENT_BODY, EVENT_END };
-
-/* Headers that mean something here; each may be given once. */
-enum header { HEADER_HOST, HEADER_ORIGIN, HEADER_TYPE, HEADER_CODING, HEADER_TRANSFER, HEADER_EXPECT, HEADER_UPGRADE, HEADER_OTHER };
 static const char *const header_names[] = {
 	[HEADER_HOST] = "host",
 	[HEADER_ORIGIN] = "origin",
@@ -38,35 +28,6 @@ static const char *const header_names[] = {
 	[HEADER_UPGRADE] = "upgrade",
 };
 static_assert(ARRAY_LEN(header_names) == HEADER_OTHER, "every header has a name");
-
-struct http_peer {
-	int fd;            /* owned; -EBADF once hijacked */
-	unsigned flags;
-	size_t pos, len;
-	enum event event;
-	const char *piece; /* EVENT_BODY: into buf */
-	size_t piece_len;
-	uint64_t body_left;
-	bool in_chunks, expect, started; /* started: a byte of the head has come */
-	int refusal;
-	const char *reason;
-	/* the head being read */
-	size_t head_bytes, target_len, n_headers;
-	char prev;         /* last raw byte of the head */
-	bool value_seen;   /* the next name starts afresh */
-	size_t field_len;
-	char field[20];    /* the name as far as it matters */
-	enum header header;
-	unsigned given;    /* a bit per enum header */
-	struct {
-		char text[256];
-		size_t len;
-		bool cut;
-	} values[HEADER_OTHER];
-	struct strbuf target;
-	http_parser parser;
-	char buf[BUFFER_BYTES];
-};
 
 static int refuse(struct http_peer *p, int status, const char *reason)
 {
@@ -151,31 +112,13 @@ static int on_head(http_parser *hp)
 	return 0;
 }
 
-static int on_body(http_parser *hp, const char *at, size_t n)
-{
-	struct http_peer *p = hp->data;
-	p->event = EVENT_BODY;
-	p->piece = at;
-	p->piece_len = n;
-	http_parser_pause(hp, 1);
-	return 0;
-}
-
-static int on_end(http_parser *hp)
-{
-	struct http_peer *p = hp->data;
-	p->event = EVENT_END;
-	http_parser_pause(hp, 1);
-	return 0;
-}
-
-static const http_parser_settings settings = {
+const http_parser_settings http_peer_settings = {
 	.on_url = on_url,
 	.on_header_field = on_field,
 	.on_header_value = on_value,
 	.on_headers_complete = on_head,
-	.on_body = on_body,
-	.on_message_complete = on_end,
+	.on_body = http_peer_on_body,
+	.on_message_complete = http_peer_on_end,
 };
 
 void http_request_done(struct http_request *r)
@@ -216,24 +159,6 @@ int http_peer_fd(const struct http_peer *p)
 	return p->fd;
 }
 
-/* More bytes into the used-up buffer. Return: 1, 0 at EOF, -ETIMEDOUT, -errno. */
-static int fill(struct http_peer *p)
-{
-	assert(p->pos == p->len);
-	p->pos = p->len = 0;
-	for (;;) {
-		ssize_t n = read(p->fd, p->buf, sizeof(p->buf));
-		if (n >= 0) {
-			p->len = (size_t) n;
-			return n > 0;
-		}
-		if (errno == EAGAIN)
-			return -ETIMEDOUT;
-		if (errno != EINTR)
-			return -errno;
-	}
-}
-
 /* Lines end in CR LF and nothing else; none goes on in the next one. http-parser is lenient in both. */
 static int check_lines(struct http_peer *p, size_t from, size_t to)
 {
@@ -248,19 +173,6 @@ static int check_lines(struct http_peer *p, size_t from, size_t to)
 		p->prev = c;
 	}
 	return 0;
-}
-
-/* Run the parser over what is there. Return: 0 (look at p->event), or -EPROTO. */
-static int execute(struct http_peer *p)
-{
-	enum http_errno e = HTTP_PARSER_ERRNO(&p->parser);
-	p->event = EVENT_NONE;
-	if (e != HPE_OK && e != HPE_PAUSED)
-		return -EPROTO; /* broken before, and for good */
-	http_parser_pause(&p->parser, 0);
-	p->pos += http_parser_execute(&p->parser, &settings, p->buf + p->pos, p->len - p->pos);
-	e = HTTP_PARSER_ERRNO(&p->parser);
-	return e == HPE_OK || e == HPE_PAUSED ? 0 : -EPROTO;
 }
 
 static int head_fail(struct http_peer *p)
@@ -292,7 +204,7 @@ static int head_wait(struct http_peer *p)
 	if (p->pos < p->len)
 		return 1;
 	for (;;) {
-		int r = fill(p);
+		int r = http_peer_fill(p);
 		if (r == -ETIMEDOUT && !p->started)
 			continue; /* idle between requests is fine */
 		if (r == -ETIMEDOUT) {
@@ -314,7 +226,7 @@ static int head_read(struct http_peer *p)
 			return r;
 		p->started = true;
 		size_t from = p->pos;
-		r = execute(p);
+		r = http_peer_execute(p);
 		bool complete = p->event == EVENT_HEAD;
 		if (complete && p->pos < p->len)
 			p->pos++; /* the parser stops in front of the last LF */
@@ -419,25 +331,10 @@ static int fill_request(struct http_peer *p, struct http_request *ret)
 	return 1;
 }
 
-/* What is left of a body that nobody wanted: read away before the next head, with a bound. */
-static int skip_body(struct http_peer *p)
-{
-	uint64_t sum = 0;
-	const char *piece;
-	size_t n;
-	int r = 0;
-	if (p->expect)
-		return -ECONNRESET; /* never asked for: nobody can say where the next head starts */
-	while (http_peer_in_body(p) && (r = http_peer_recv_body(p, &piece, &n)) > 0)
-		if ((sum += n) > LINGER_BYTES)
-			return -ECONNRESET;
-	return MIN(r, 0);
-}
-
 int http_peer_recv_head(struct http_peer *p, struct http_request *ret)
 {
 	*ret = (struct http_request) {NULL};
-	int r = skip_body(p);
+	int r = http_peer_skip_body(p);
 	if (r < 0 && r != -EPROTO)
 		return r;
 	p->refusal = 0;
@@ -462,116 +359,6 @@ int http_peer_recv_head(struct http_peer *p, struct http_request *ret)
 	return r;
 }
 
-bool http_peer_in_body(const struct http_peer *p)
-{
-	assert(!(p->body_left && p->in_chunks)); /* E2 */
-	return p->body_left || p->in_chunks;
-}
-
-static int say_continue(struct http_peer *p)
-{
-	static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
-	p->expect = false;
-	return send(p->fd, text, sizeof(text) - 1, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
-static int recv_sized(struct http_peer *p, const char **ret, size_t *ret_len)
-{
-	if (p->pos == p->len) {
-		int r = fill(p);
-		if (r <= 0)
-			return r < 0 ? r : -ECONNRESET;
-	}
-	*ret = p->buf + p->pos;
-	*ret_len = (size_t) MIN((uint64_t) (p->len - p->pos), p->body_left);
-	p->pos += *ret_len;
-	p->body_left -= *ret_len;
-	return 1;
-}
-
-static int recv_chunked(struct http_peer *p, const char **ret, size_t *ret_len)
-{
-	for (;;) {
-		if (p->pos == p->len) {
-			int r = fill(p);
-			if (r <= 0)
-				return r < 0 ? r : -ECONNRESET;
-		}
-		if (execute(p) < 0)
-			return -EPROTO;
-		if (p->event == EVENT_END) {
-			p->in_chunks = false;
-			return 0;
-		}
-		if (p->event == EVENT_BODY) {
-			*ret = p->piece;
-			*ret_len = p->piece_len;
-			return 1;
-		}
-	}
-}
-
-int http_peer_recv_body(struct http_peer *p, const char **ret, size_t *ret_len)
-{
-	if (!http_peer_in_body(p))
-		return 0;
-	if (p->expect) {
-		int r = say_continue(p);
-		if (r < 0)
-			return r;
-	}
-	return p->in_chunks ? recv_chunked(p, ret, ret_len) : recv_sized(p, ret, ret_len);
-}
-
-int http_peer_recv_text(struct http_peer *p, struct strbuf *out)
-{
-	const char *piece;
-	size_t n;
-	int r;
-	if (p->body_left > out->max)
-		return -EFBIG;
-	while ((r = http_peer_recv_body(p, &piece, &n)) > 0) {
-		strbuf_add(out, piece, n);
-		if (strbuf_err(out))
-			return strbuf_err(out);
-	}
-	return r;
-}
-
-/* The rest of a sized body straight from socket to pipe. Return: 0; -EINVAL when @fd is no pipe. */
-static int splice_rest(struct http_peer *p, int fd)
-{
-	while (p->body_left > 0) {
-		ssize_t n = splice(p->fd, NULL, fd, NULL, (size_t) MIN(p->body_left, (uint64_t) 1 << 20), SPLICE_F_MOVE | SPLICE_F_MORE);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return errno == EAGAIN ? -ETIMEDOUT : -errno;
-		if (n == 0)
-			return -ECONNRESET;
-		p->body_left -= (uint64_t) n;
-	}
-	return 0;
-}
-
-int http_peer_body_to_fd(struct http_peer *p, int fd)
-{
-	const char *piece;
-	size_t n;
-	int r;
-	while ((r = http_peer_recv_body(p, &piece, &n)) > 0) {
-		r = write_all(fd, piece, n);
-		if (r < 0)
-			return r;
-		if (p->body_left > 0 && p->pos == p->len) {
-			r = splice_rest(p, fd);
-			if (r != -EINVAL)
-				return r;
-		}
-	}
-	return r;
-}
-
 int http_peer_hijack(struct http_peer *p, const char **ret_early, size_t *ret_len)
 {
 	assert(!http_peer_in_body(p));
@@ -590,7 +377,7 @@ void http_peer_linger(struct http_peer *p)
 	uint64_t sum = 0;
 	if (p->fd < 0 || shutdown(p->fd, SHUT_WR) < 0)
 		return;
-	for (usec_t now = now_usec(); now < end && sum < LINGER_BYTES; now = now_usec()) {
+	for (usec_t now = now_usec(); now < end && sum < DISCARD_BYTES; now = now_usec()) {
 		struct pollfd pfd = {.fd = p->fd, .events = POLLIN};
 		if (poll(&pfd, 1, (int) ((end - now) / USEC_PER_MSEC) + 1) <= 0)
 			return;
