@@ -11,22 +11,26 @@ void suggest_init(struct suggest *s, const char *word, size_t len)
 	memcpy(s->word, word, MIN(len, (size_t) WORD_MAX));
 }
 
-/* Levenshtein distance with one row of the table (both words at most WORD_MAX long). */
+/* Edit distance with swaps of neighbours (optimal string alignment), three rows of the table at a time. */
 static size_t distance(const char *a, const char *b)
 {
-	size_t row[WORD_MAX + 1], n = strlen(b);
+	size_t rows[3][WORD_MAX + 1], n = strlen(b), *before = rows[0], *last = rows[1], *now = rows[2];
 	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
+		before[j] = last[j] = j;
 	for (size_t i = 1; a[i - 1]; i++) {
-		size_t diagonal = row[0];
-		row[0] = i;
+		now[0] = i;
 		for (size_t j = 1; j <= n; j++) {
-			size_t change = diagonal + (a[i - 1] != b[j - 1]);
-			diagonal = row[j];
-			row[j] = MIN(change, MIN(row[j], row[j - 1]) + 1);
+			size_t change = last[j - 1] + (a[i - 1] != b[j - 1]);
+			now[j] = MIN(change, MIN(last[j], now[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				now[j] = MIN(now[j], before[j - 2] + 1);
 		}
+		size_t *oldest = before;
+		before = last;
+		last = now;
+		now = oldest;
 	}
-	return row[n];
+	return last[n];
 }
 
 void suggest_offer(struct suggest *s, const char *name)
