@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads prober reports and golden files and compares them; used by run.py here and by tests/e2e/test_prober.py."""
+"""Reads prober reports and golden files and compares them; used by run.py here and by tests/e2e/test_prober_report.py."""
 
 import os
 

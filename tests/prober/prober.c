@@ -1,501 +1,311 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What can a process do in here? Tries it, and prints one line `KEY VALUE` for each thing tried: see README.md. Static, needs no
- * file but /proc and /dev, runs as pid 1 or any other. `prober SECTION...` runs only the named sections.
+ * Run as the first process of a container, the prober tries what a container must not be able to do and prints what came of
+ * it, one "SECTION KEY OUTCOME" a line; tests/e2e/test_prober.py holds that against golden.txt. Everything that could end or
+ * block it happens in a child. It changes nothing on a host that holds; it is static and needs no file of the image.
+ *
+ * Outcomes: "open" (the kernel did or would have done it, or complained about the arguments), an errno's name where the answer
+ * is a refusal (EPERM, EACCES, ENOSYS, EROFS ...), or "signal-N".
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <poll.h>
+#include <sched.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/time.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
-#define CALL_TIMEOUT_MS 200
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define SYSCALLS 1024
+#define X32_BIT 0x40000000L
+#define FAMILIES 48
+#define NOT_RETURNED 0x7fffffff
 
-static const char *result(long r)
+static volatile int *shared; /* the errno of the child's attempt, 0: it succeeded */
+
+static const char *errno_name(int e)
 {
-	return r >= 0 ? "ok" : strerrorname_np(errno) ? strerrorname_np(errno) : "unknown";
+	const char *name = strerrorname_np(e);
+	return name ? name : "EUNKNOWN";
 }
 
-static void say(const char *value, const char *fmt, ...)
+/* Whether errno @e is a refusal, as against a complaint about the arguments. */
+static int is_refusal(int e)
 {
-	va_list ap;
-	va_start(ap, fmt);
-	(void) vprintf(fmt, ap);
-	va_end(ap);
-	printf(" %s\n", value);
+	return e == EPERM || e == ENOSYS || e == EACCES || e == EROFS || e == ENOSPC;
 }
 
-/* ---- in a child of its own ---- */
-
-struct outcome {
-	enum { ANSWERED, SILENT, KILLED } how; /* SILENT: ended or blocked without an answer, so the call went in */
-	int err;			       /* of ANSWERED: errno, 0: success */
-};
-
-typedef long (*attempt_fn)(void *arg);
-
-static struct outcome in_child(attempt_fn fn, void *arg)
+/* Carry out @attempt in a child that gives up after a tenth of a second. */
+static void try(const char *section, const char *key, long (*attempt)(const void *arg), const void *arg)
 {
-	int pipefd[2], err = 0, status = 0;
-	struct outcome out = {SILENT, 0};
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return out;
-	(void) fflush(stdout);
+	char outcome[32];
+	*shared = NOT_RETURNED;
 	pid_t pid = fork();
 	if (pid == 0) {
-		long r = fn(arg);
-		err = r < 0 ? errno : 0;
-		(void) !write(pipefd[1], &err, sizeof(err));
+		const struct itimerval limit = {.it_value = {.tv_usec = 100000}};
+		(void) setitimer(ITIMER_REAL, &limit, NULL);
+		errno = 0;
+		long r = attempt(arg);
+		*shared = r < 0 ? errno : 0;
 		_exit(0);
 	}
-	(void) close(pipefd[1]);
-	struct pollfd p = {pipefd[0], POLLIN, 0};
-	if (poll(&p, 1, CALL_TIMEOUT_MS) > 0 && read(pipefd[0], &err, sizeof(err)) == sizeof(err))
-		out = (struct outcome) {ANSWERED, err};
-	(void) kill(pid, SIGKILL);
-	(void) waitpid(pid, &status, 0);
-	(void) close(pipefd[0]);
-	if (out.how == SILENT && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
-		out.how = KILLED;
-	return out;
+	int status = 0;
+	if (pid > 0)
+		(void) waitpid(pid, &status, 0);
+	int e = *shared;
+	if (pid < 0)
+		(void) snprintf(outcome, sizeof(outcome), "no-fork");
+	else if (e == NOT_RETURNED && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		(void) snprintf(outcome, sizeof(outcome), "signal-%d", WTERMSIG(status));
+	else
+		(void) snprintf(outcome, sizeof(outcome), "%s", e != NOT_RETURNED && is_refusal(e) ? errno_name(e) : "open");
+	printf("%s %s %s\n", section, key, outcome);
 }
 
-static const char *outcome_name(struct outcome o)
+/* ---- every system call, with arguments that no call can use ---- */
+
+static long call_native(const void *arg)
 {
-	if (o.how == KILLED)
-		return "killed";
-	if (o.how == SILENT)
-		return "silent";
-	errno = o.err;
-	return o.err ? result(-1) : "ok";
+	return syscall(*(const long *) arg, -1L, -1L, -1L, -1L, -1L, -1L);
 }
 
-/* ---- status ---- */
-
-static void print_status(void)
+#ifdef __x86_64__
+static long call_int80(const void *arg)
 {
-	static const struct {
-		const char *field, *key;
-	} fields[] = {{"CapInh:", "caps.inheritable"}, {"CapPrm:", "caps.permitted"}, {"CapEff:", "caps.effective"}, {"CapBnd:", "caps.bounding"},
-		      {"CapAmb:", "caps.ambient"},     {"NoNewPrivs:", "no_new_privs"}, {"Seccomp:", "seccomp"},	     {"Seccomp_filters:", "seccomp_filters"}};
-	char line[4096];
-	FILE *f = fopen("/proc/self/status", "re");
-	if (!f) {
-		say(result(-1), "status");
-		return;
+	long nr = *(const long *) arg, r;
+	__asm__ volatile("int $0x80" : "=a"(r) : "a"(nr), "b"(-1L), "c"(-1L), "d"(-1L), "S"(-1L), "D"(-1L) : "memory", "r8", "r9", "r10", "r11");
+	if ((int) r < 0) {
+		errno = -(int) r;
+		return -1;
 	}
-	while (fgets(line, sizeof(line), f))
-		for (size_t i = 0; i < COUNT(fields); i++)
-			if (strncmp(line, fields[i].field, strlen(fields[i].field)) == 0) {
-				char *v = line + strlen(fields[i].field);
-				v += strspn(v, " \t");
-				v[strcspn(v, "\n")] = 0;
-				say(v, "%s", fields[i].key);
-			}
-	(void) fclose(f);
+	return r;
 }
+#endif
 
-static void print_map(const char *path, const char *key)
+/* By -1 alone, kill(-1, -1) and the like do nothing; these would end or stop the prober's own child without an answer. */
+static void probe_syscalls(void)
 {
-	unsigned inside, outside, size, n = 0;
-	char sizes[4096] = "";
-	size_t at = 0;
-	FILE *f = fopen(path, "re");
-	while (f && fscanf(f, "%u %u %u", &inside, &outside, &size) == 3 && at < sizeof(sizes) - 32) {
-		at += (size_t) snprintf(sizes + at, sizeof(sizes) - at, "%s%u+%u", n ? "," : "", inside, size);
-		n++;
+	char key[32];
+	for (long nr = 0; nr < SYSCALLS; nr++) {
+		(void) snprintf(key, sizeof(key), "%ld", nr);
+		try("native", key, call_native, &nr);
 	}
-	printf("%s.extents %u\n%s.ranges %s\n", key, n, key, n ? sizes : "none");
-	if (f)
-		(void) fclose(f);
+#ifdef __x86_64__
+	for (long nr = 0; nr < SYSCALLS; nr++) {
+		long x32 = nr | X32_BIT;
+		(void) snprintf(key, sizeof(key), "%ld", nr);
+		try("x32", key, call_native, &x32);
+		try("int80", key, call_int80, &nr);
+	}
+#endif
 }
 
-static void section_status(void)
+/* ---- sockets ---- */
+
+struct pair {
+	int a, b;
+};
+
+static long make_socket(const void *arg)
 {
-	print_status();
-	print_map("/proc/self/uid_map", "uid_map");
-	print_map("/proc/self/gid_map", "gid_map");
+	const struct pair *p = arg;
+	return socket(p->a, p->b, 0);
+}
+
+static void probe_sockets(void)
+{
+	char key[32];
+	for (int family = 0; family < FAMILIES; family++) {
+		struct pair p = {family, family == AF_PACKET || family == AF_NETLINK ? SOCK_RAW : family == 38 /* AF_ALG */ ? SOCK_SEQPACKET : SOCK_DGRAM};
+		(void) snprintf(key, sizeof(key), "%d", family);
+		try("socket", key, make_socket, &p);
+	}
+	try("socket", "inet-raw", make_socket, &(struct pair){AF_INET, SOCK_RAW});
 }
 
 /* ---- namespaces ---- */
 
 static const struct {
 	const char *name;
-	uint64_t flag;
-} namespaces[] = {{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID}, {"net", CLONE_NEWNET},
-		  {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}};
+	unsigned long flag;
+} namespaces[] = {{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID}, {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS}, {"net", CLONE_NEWNET}, {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}};
 
-static long try_unshare(void *arg)
+static long do_unshare(const void *arg)
 {
-	return syscall(SYS_unshare, *(uint64_t *) arg);
+	return unshare((int) *(const unsigned long *) arg);
 }
 
-static long child_ends(long pid)
+static long do_clone(const void *arg)
 {
-	if (pid == 0)
+	long r = syscall(SYS_clone, *(const unsigned long *) arg | SIGCHLD, NULL, NULL, NULL, 0L);
+	if (r == 0)
 		_exit(0);
-	if (pid > 0)
-		(void) waitpid((pid_t) pid, NULL, 0);
-	return pid;
+	return r;
 }
 
-static long try_clone(void *arg)
+static long do_clone3(const void *arg)
 {
-	return child_ends(syscall(SYS_clone, *(uint64_t *) arg | SIGCHLD, 0, 0, 0, 0));
+	struct clone_args args = {.flags = *(const unsigned long *) arg, .exit_signal = SIGCHLD};
+	long r = syscall(SYS_clone3, &args, sizeof(args));
+	if (r == 0)
+		_exit(0);
+	return r;
 }
 
-static long try_clone3(void *arg)
+static long do_setns(const void *arg)
 {
-	struct clone_args a = {.flags = *(uint64_t *) arg, .exit_signal = SIGCHLD};
-	return child_ends(syscall(SYS_clone3, &a, sizeof(a)));
+	char path[64];
+	(void) snprintf(path, sizeof(path), "/proc/self/ns/%s", (const char *) arg);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -1 : setns(fd, 0);
 }
 
-static long try_setns(void *arg)
+static void probe_namespaces(void)
 {
-	int fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -1 : syscall(SYS_setns, fd, 0);
-}
-
-static void section_ns(void)
-{
-	for (size_t i = 0; i < COUNT(namespaces); i++) {
-		uint64_t flag = namespaces[i].flag;
-		say(outcome_name(in_child(try_unshare, &flag)), "ns.unshare.%s", namespaces[i].name);
-		if (flag != CLONE_NEWTIME) /* within clone()'s exit signal */
-			say(outcome_name(in_child(try_clone, &flag)), "ns.clone.%s", namespaces[i].name);
-		say(outcome_name(in_child(try_clone3, &flag)), "ns.clone3.%s", namespaces[i].name);
+	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++) {
+		try("unshare", namespaces[i].name, do_unshare, &namespaces[i].flag);
+		if (namespaces[i].flag != CLONE_NEWTIME) /* its bit is part of the exit signal in clone(2) */
+			try("clone", namespaces[i].name, do_clone, &namespaces[i].flag);
+		try("clone3", namespaces[i].name, do_clone3, &namespaces[i].flag);
 	}
-	say(outcome_name(in_child(try_setns, NULL)), "ns.setns.own");
+	try("setns", "net", do_setns, "net");
+	try("setns", "mnt", do_setns, "mnt");
+	try("setns", "user", do_setns, "user");
 }
 
-/* ---- sockets ---- */
+/* ---- terminals ---- */
 
-static void section_sockets(void)
+static long do_ioctl(const void *arg)
 {
-	static const int types[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET};
-	for (int family = 0; family <= 45; family++)
-		for (size_t t = 0; t < COUNT(types); t++) {
-			int fd = socket(family, types[t] | SOCK_CLOEXEC, 0);
-			say(result(fd), "socket.%d.%d", family, types[t]);
-			if (fd >= 0)
-				(void) close(fd);
-		}
-	for (int family = 38; family <= 40; family += 2) {
-		long fd = syscall(SYS_socket, family | INT64_C(1) << 32, SOCK_SEQPACKET, 0);
-		say(result(fd), "socket.high.%d", family);
-	}
+	char c = 1;
+	return syscall(SYS_ioctl, 0L, *(const unsigned long *) arg, &c);
+}
+
+static void probe_ioctls(void)
+{
+	static const unsigned long sti = TIOCSTI, lnx = TIOCLINUX, high_sti = TIOCSTI | 1UL << 32, high_lnx = TIOCLINUX | 1UL << 63;
+	try("ioctl", "TIOCSTI", do_ioctl, &sti);
+	try("ioctl", "TIOCLINUX", do_ioctl, &lnx);
+	try("ioctl", "TIOCSTI-high-bits", do_ioctl, &high_sti);
+	try("ioctl", "TIOCLINUX-high-bits", do_ioctl, &high_lnx);
 }
 
 /* ---- devices ---- */
 
-static const char *mknod_open(const char *dir, mode_t type, unsigned major, unsigned minor)
+static const struct {
+	const char *name;
+	mode_t kind;
+	unsigned major, minor;
+} devices[] = {{"null", S_IFCHR, 1, 3}, {"mem", S_IFCHR, 1, 1}, {"kmsg", S_IFCHR, 1, 11}, {"fuse", S_IFCHR, 10, 229}, {"tun", S_IFCHR, 10, 200}, {"kvm", S_IFCHR, 10, 232}, {"loop-control", S_IFCHR, 10, 237}, {"tty0", S_IFCHR, 4, 0},
+	       {"sda", S_IFBLK, 8, 0}, {"vda", S_IFBLK, 254, 0}, {"loop0", S_IFBLK, 7, 0}};
+
+static long make_node(const void *arg)
 {
-	static char text[64];
-	char path[128];
-	(void) snprintf(path, sizeof(path), "%s/prober.%u.%u.%d", dir, major, minor, (int) getpid());
-	if (mknod(path, type | 0600, makedev(major, minor)) < 0) {
-		(void) snprintf(text, sizeof(text), "mknod:%s", result(-1));
-		return text;
-	}
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	(void) snprintf(text, sizeof(text), "open:%s", result(fd));
-	(void) unlink(path);
-	if (fd >= 0)
-		(void) close(fd);
-	return text;
+	size_t i = *(const size_t *) arg;
+	char path[64];
+	(void) snprintf(path, sizeof(path), "/dev/probe-%s", devices[i].name);
+	if (mknod(path, devices[i].kind | 0666, makedev(devices[i].major, devices[i].minor)) < 0)
+		return -1;
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+static void probe_devices(void)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static void print_dev(void)
-{
-	struct dirent **names = NULL;
-	int n = scandir("/dev", &names, NULL, by_name), shown = 0;
-	printf("devices.openable ");
-	for (int i = 0; i < n; i++) {
+	for (size_t i = 0; i < ARRAY_LEN(devices); i++)
+		try("mknod", devices[i].name, make_node, &i);
+	DIR *d = opendir("/dev");
+	for (struct dirent *e; d && (e = readdir(d));) {
 		struct stat st;
-		char path[300];
-		(void) snprintf(path, sizeof(path), "/dev/%s", names[i]->d_name);
-		if (strncmp(names[i]->d_name, "std", 3) != 0 && stat(path, &st) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode))) {
-			int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-			if (fd >= 0)
-				printf("%s%s", shown++ ? "," : "", names[i]->d_name);
-			if (fd >= 0)
-				(void) close(fd);
-		}
-		free(names[i]);
+		if (fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISCHR(st.st_mode) || S_ISBLK(st.st_mode)))
+			printf("dev %s %s:%u:%u\n", e->d_name, S_ISBLK(st.st_mode) ? "b" : "c", major(st.st_rdev), minor(st.st_rdev));
 	}
-	printf("%s\n", shown ? "" : "none");
-	free(names);
-}
-
-static void section_devices(void)
-{
-	static const struct {
-		mode_t type;
-		char letter;
-		unsigned major, minor;
-	} nodes[] = {{S_IFBLK, 'b', 8, 0}, {S_IFCHR, 'c', 10, 229}, {S_IFCHR, 'c', 1, 1}, {S_IFCHR, 'c', 10, 200}, {S_IFCHR, 'c', 1, 3}};
-	for (size_t i = 0; i < COUNT(nodes); i++)
-		say(mknod_open(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", nodes[i].type, nodes[i].major, nodes[i].minor), "device.%c%u:%u", nodes[i].letter,
-		    nodes[i].major, nodes[i].minor);
-	print_dev();
-}
-
-/* ---- /proc and /sys ---- */
-
-static const char *read_any(const char *path)
-{
-	char c;
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? "absent" : result(-1);
-	DIR *d = fdopendir(fd);
-	if (!d) {
-		ssize_t n = read(fd, &c, 1);
-		const char *r = n > 0 ? "data" : n == 0 ? "empty" : result(-1);
-		(void) close(fd);
-		return r;
-	}
-	int entries = 0;
-	for (struct dirent *e; (e = readdir(d));)
-		entries += e->d_name[0] != '.';
-	(void) closedir(d);
-	return entries ? "data" : "empty";
-}
-
-static void section_proc(void)
-{
-	static const char *const masked[] = {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
-					     "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/proc/kmsg", "/proc/kallsyms", "/proc/slabinfo", "/proc/vmallocinfo",
-					     "/proc/config.gz", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/devices/system/cpu/cpu0/thermal_throttle", "/sys/fs/selinux",
-					     "/sys/kernel/debug", "/sys/kernel/tracing", "/sys/kernel/security", "/sys/fs/bpf", "/sys/module"};
-	static const char *const readonly[] = {"/proc/sysrq-trigger", "/proc/irq/default_smp_affinity", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname",
-					       "/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/msgmax", "/proc/sys/fs/mqueue/msg_max", "/proc/sys/vm/drop_caches",
-					       "/proc/sys/user/max_user_namespaces", "/sys/kernel/uevent_helper", "/sys/power/state", "/sys/fs/cgroup/cgroup.procs",
-					       "/sys/fs/cgroup/memory/tasks", "/sys/fs/cgroup/release_agent"};
-	for (size_t i = 0; i < COUNT(masked); i++)
-		say(read_any(masked[i]), "masked.%s", masked[i]);
-	for (size_t i = 0; i < COUNT(readonly); i++) {
-		int fd = open(readonly[i], O_WRONLY | O_CLOEXEC);
-		say(result(fd), "readonly.%s", readonly[i]);
-		if (fd >= 0)
-			(void) close(fd);
-	}
+	if (d)
+		closedir(d);
 }
 
 /* ---- mounts ---- */
 
-static long try_mount(void *arg)
+static long do_mount(const void *arg)
 {
-	const char *type = arg;
-	if (strcmp(type, "bind") == 0)
-		return mount("/proc", "/tmp", NULL, MS_BIND, NULL);
-	return mount(type, "/tmp", type, 0, strcmp(type, "overlay") == 0 ? "lowerdir=/proc:/sys" : NULL);
+	return mount("none", "/tmp", arg, 0, NULL);
 }
 
-static long try_fsopen(void *arg)
+static long do_fsopen(const void *arg)
 {
 	return syscall(SYS_fsopen, arg, 0);
 }
 
-static void section_mounts(void)
+static void probe_mounts(void)
 {
-	static const char *const types[] = {"tmpfs", "proc", "overlay", "cgroup2", "bind"};
-	for (size_t i = 0; i < COUNT(types); i++) {
-		say(outcome_name(in_child(try_mount, (void *) types[i])), "mount.%s", types[i]);
-		if (i < 4)
-			say(outcome_name(in_child(try_fsopen, (void *) types[i])), "fsopen.%s", types[i]);
+	static const char *const kinds[] = {"tmpfs", "proc", "sysfs", "cgroup", "cgroup2", "devpts", "mqueue", "overlay", "bpf", "fuse"};
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		try("mount", kinds[i], do_mount, kinds[i]);
+		try("fsopen", kinds[i], do_fsopen, kinds[i]);
 	}
 }
 
-/* ---- keys, tracing, terminals ---- */
+/* ---- what of /proc and /sys opens for writing ---- */
 
-static long try_keyctl(void *arg)
+static void walk_writable(int dfd, const char *prefix, int depth)
 {
-	return syscall(SYS_keyctl, 0, -3, 0); /* KEYCTL_GET_KEYRING_ID of the session */
-}
-
-static long try_add_key(void *arg)
-{
-	return syscall(SYS_add_key, "user", "prober", "x", 1, -1);
-}
-
-static long try_traceme(void *arg)
-{
-	return ptrace(PTRACE_TRACEME, 0, 0, 0);
-}
-
-static long try_trace_init(void *arg)
-{
-	return ptrace(PTRACE_SEIZE, getppid(), 0, 0);
-}
-
-static int open_pty(void)
-{
-	int unlock = 0, n = 0;
-	int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
-	if (master < 0 || ioctl(master, TIOCSPTLCK, &unlock) < 0 || ioctl(master, TIOCGPTN, &n) < 0)
-		return -1;
-	char path[64];
-	(void) snprintf(path, sizeof(path), "/dev/pts/%d", n);
-	return open(path, O_RDWR | O_NOCTTY | O_CLOEXEC); /* the master stays open for the pty's life */
-}
-
-static void section_misc(void)
-{
-	say(outcome_name(in_child(try_keyctl, NULL)), "keyctl.get");
-	say(outcome_name(in_child(try_add_key, NULL)), "keyctl.add");
-	say(outcome_name(in_child(try_traceme, NULL)), "ptrace.traceme");
-	say(outcome_name(in_child(try_trace_init, NULL)), "ptrace.parent");
-	int tty = open_pty();
-	say(result(tty), "tty.pty");
-	char c = 'x';
-	say(result(syscall(SYS_ioctl, tty, 0x5412L, &c)), "tty.tiocsti");
-	say(result(syscall(SYS_ioctl, tty, 0x5412L | INT64_C(1) << 32, &c)), "tty.tiocsti.high");
-	say(result(syscall(SYS_ioctl, tty, 0x541cL, &c)), "tty.tioclinux");
-	say(result(syscall(SYS_ioctl, tty, 0x541cL | INT64_C(1) << 63, &c)), "tty.tioclinux.high");
-	struct winsize ws;
-	say(result(ioctl(tty, TIOCGWINSZ, &ws)), "tty.tiocgwinsz");
-}
-
-/* ---- other entries into the kernel ---- */
-
-#if defined(__x86_64__)
-static long int80(long nr, long a, long b)
-{
-	long r = nr;
-	__asm__ volatile("int $0x80" : "+a"(r) : "b"(a), "c"(b), "d"(0L), "S"(0L), "D"(0L) : "memory", "r8", "r9", "r10", "r11");
-	r = (int) r;
-	if (r < 0 && r > -4096) {
-		errno = (int) -r;
-		return -1;
+	DIR *d = fdopendir(dfd);
+	for (struct dirent *e; d && (e = readdir(d));) {
+		char path[512];
+		struct stat st;
+		if (e->d_name[0] == '.' || (depth == 0 && strcmp(prefix, "/proc") == 0 && (e->d_name[0] <= '9' || strcmp(e->d_name, "self") == 0 || strcmp(e->d_name, "thread-self") == 0)))
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", prefix, e->d_name) >= (int) sizeof(path) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISDIR(st.st_mode) && depth < 7) {
+			int sub = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (sub >= 0)
+				walk_writable(sub, path, depth + 1);
+		} else if (S_ISREG(st.st_mode)) {
+			int fd = openat(dirfd(d), e->d_name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+			if (fd >= 0) {
+				printf("writable %s open\n", path);
+				close(fd);
+			}
+		}
 	}
-	return r;
+	if (d)
+		closedir(d);
 }
-
-static long try_int80_getpid(void *arg)
-{
-	return int80(20, 0, 0);
-}
-
-static long try_int80_socketcall(void *arg)
-{
-	uint32_t *args = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-	if (args == MAP_FAILED)
-		return -1;
-	args[0] = *(uint32_t *) arg;
-	args[1] = SOCK_SEQPACKET;
-	args[2] = 0;
-	return int80(102, 1, (long) (uintptr_t) args);
-}
-
-static long try_x32(void *arg)
-{
-	return syscall((*(long *) arg) | 0x40000000L, 38L, (long) SOCK_SEQPACKET, 0L);
-}
-
-static void section_entries(void)
-{
-	static const long calls[] = {SYS_getpid, SYS_socket, SYS_ioctl};
-	uint32_t alg = 38, vsock = 40;
-	say(outcome_name(in_child(try_int80_getpid, NULL)), "int80.getpid");
-	say(outcome_name(in_child(try_int80_socketcall, &alg)), "int80.socketcall.38");
-	say(outcome_name(in_child(try_int80_socketcall, &vsock)), "int80.socketcall.40");
-	for (size_t i = 0; i < COUNT(calls); i++)
-		say(outcome_name(in_child(try_x32, (void *) &calls[i])), "x32.%ld", calls[i]);
-}
-#else
-static void section_entries(void)
-{
-}
-#endif
-
-/* ---- every system call ---- */
-
-/* One instruction, and no return from this function in between: vfork's child borrows its parent's stack. */
-static _Noreturn void sweep_child(long nr, int out)
-{
-	long r;
-#if defined(__x86_64__)
-	register long r10 __asm__("r10") = -1, r8 __asm__("r8") = -1, r9 __asm__("r9") = -1;
-	__asm__ volatile("syscall" : "=a"(r) : "a"(nr), "D"(-1L), "S"(-1L), "d"(-1L), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
-#elif defined(__aarch64__)
-	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = -1, x1 __asm__("x1") = -1, x2 __asm__("x2") = -1, x3 __asm__("x3") = -1, x4 __asm__("x4") = -1,
-			 x5 __asm__("x5") = -1;
-	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
-	r = x0;
-#endif
-	int err = r < 0 && r > -4096 ? (int) -r : 0;
-	(void) !write(out, &err, sizeof(err));
-	_exit(0);
-}
-
-static const char *sweep_one(long nr)
-{
-	int pipefd[2], err = 0, status = 0, answered = 0;
-	if (pipe2(pipefd, O_CLOEXEC) < 0)
-		return "broken";
-	pid_t pid = fork();
-	if (pid == 0)
-		sweep_child(nr, pipefd[1]);
-	(void) close(pipefd[1]);
-	struct pollfd p = {pipefd[0], POLLIN, 0};
-	if (poll(&p, 1, CALL_TIMEOUT_MS) > 0)
-		answered = read(pipefd[0], &err, sizeof(err)) == sizeof(err);
-	(void) kill(pid, SIGKILL);
-	(void) waitpid(pid, &status, 0);
-	(void) close(pipefd[0]);
-	if (answered)
-		return err == ENOSYS ? "ENOSYS" : err == EPERM ? "EPERM" : "allowed";
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? "killed" : "allowed"; /* it blocked, ended or broke the child: it went in */
-}
-
-static void section_sweep(void)
-{
-	(void) fflush(stdout);
-	for (long nr = 0; nr < 1024; nr++) {
-		const char *r = nr == SYS_sync ? "skipped" : sweep_one(nr); /* sync takes no argument and as long as the disks need */
-		say(r, "sweep.%04ld", nr);
-		(void) fflush(stdout);
-		while (waitpid(-1, NULL, WNOHANG) > 0) /* orphans of forking calls, when this is pid 1 */
-			;
-	}
-}
-
-static const struct {
-	const char *name;
-	void (*run)(void);
-} sections[] = {{"status", section_status}, {"ns", section_ns},	      {"sockets", section_sockets}, {"devices", section_devices}, {"proc", section_proc},
-		{"mounts", section_mounts}, {"misc", section_misc}, {"entries", section_entries}, {"sweep", section_sweep}};
 
 int main(int argc, char **argv)
 {
-	(void) signal(SIGPIPE, SIG_IGN);
-	for (size_t i = 0; i < COUNT(sections); i++) {
-		int wanted = argc < 2;
-		for (int a = 1; a < argc; a++)
-			wanted |= strcmp(argv[a], sections[i].name) == 0;
-		if (wanted)
-			sections[i].run();
+	shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 1;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	int fast = argc > 1 && strcmp(argv[1], "fast") == 0; /* all but the sweep */
+	if (!fast)
+		probe_syscalls();
+	probe_sockets();
+	probe_namespaces();
+	probe_ioctls();
+	probe_devices();
+	probe_mounts();
+	static const char *const tops[] = {"/proc", "/sys"};
+	for (size_t i = 0; i < ARRAY_LEN(tops); i++) {
+		int fd = open(tops[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (fd >= 0)
+			walk_writable(fd, tops[i], 0);
 	}
-	printf("end prober\n");
-	return fflush(stdout) == 0 ? 0 : 1;
+	printf("end prober done\n");
+	return 0;
 }
