@@ -26,7 +26,7 @@ static const char *class_of(uint32_t ret)
 int main(int argc, char **argv)
 {
 	struct seccomp_env env = {.arch = seccomp_native_arch(), .caps = DEFAULT_CAPS, .kernel_major = 6, .kernel_minor = 1};
-	struct seccomp_program p;
+	_cleanup_seccomp_program_ struct seccomp_program p = {0};
 	struct err err;
 	if (seccomp_compile(seccomp_profile_default(), &env, &p, &err) < 0) {
 		fprintf(stderr, "prober-golden: %s\n", err.msg);

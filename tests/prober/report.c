@@ -30,7 +30,7 @@ static const char *result(long r)
 	return r >= 0 ? "ok" : strerrorname_np(errno) ? strerrorname_np(errno) : "unknown";
 }
 
-static void say(const char *value, const char *fmt, ...)
+__attribute__((format(printf, 2, 3))) static void say(const char *value, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
