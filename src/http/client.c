@@ -211,6 +211,17 @@ static int next_event(struct http_conn *c)
 	}
 }
 
+/* The parser stops in front of the head's last byte: step over it, so that what is left in the buffer is body. */
+static int enter_body(struct http_conn *c)
+{
+	c->event = EVENT_NONE;
+	http_parser_pause(&c->parser, 0);
+	c->pos += http_parser_execute(&c->parser, &settings, c->buf + c->pos, 1);
+	enum http_errno e = HTTP_PARSER_ERRNO(&c->parser);
+	c->in_body = c->event != EVENT_END;
+	return e == HPE_OK || e == HPE_PAUSED ? 0 : -EPROTO;
+}
+
 int http_recv_head(struct http_conn *c, struct http_answer *ret)
 {
 	int status;
@@ -229,7 +240,11 @@ int http_recv_head(struct http_conn *c, struct http_answer *ret)
 				return r;
 		}
 	} while (status / 100 == 1 && status != 101);
-	c->in_body = status != 101;
+	if (status != 101) {
+		int r = enter_body(c);
+		if (r < 0)
+			return r;
+	}
 	*ret = (struct http_answer){.status = status, .upgraded = status == 101};
 	memcpy(ret->content_type, c->content_type, sizeof(ret->content_type));
 	return 0;
