@@ -49,6 +49,15 @@ class ProberReport(CofferTest):
         self.assertTrue([b for b in bad if b.startswith("seccomp:")], bad)
         self.assertTrue([b for b in bad if b.startswith("sweep.0425")], bad)
 
+    def test_nested_user_namespaces_stay_shut_without_the_filter(self):
+        report = self.report(*UNCONFINED, sections=("ns",))
+        self.assertEqual((report["ns.unshare.user"], report["ns.clone.user"], report["ns.clone3.user"]), ("ENOSPC",) * 3)
+
+    def test_privileged_makes_no_device_of_the_host_s(self):
+        devices = {k: v for k, v in self.report("--privileged", sections=("devices",)).items() if k.startswith("device.")}
+        self.assertGreater(len(devices), 3)
+        self.assertFalse({k: v for k, v in devices.items() if v.endswith((":ok", "open:0")) or v == "ok"}, devices)
+
 
 if __name__ == "__main__":
     unittest.main()

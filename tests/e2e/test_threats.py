@@ -169,7 +169,7 @@ class Inside(CofferTest):
 for f in /proc/kcore /proc/keys /proc/timer_list /proc/interrupts /proc/kmsg /proc/kallsyms /proc/slabinfo /proc/sched_debug /proc/latency_stats; do [ -e $f ] && [ "$(head -c 1 $f 2>/dev/null | wc -c)" != 0 ] && echo READ $f; done
 for d in /proc/acpi /proc/scsi /sys/firmware /sys/kernel/debug /sys/kernel/tracing /sys/kernel/security /sys/fs/bpf /sys/module /sys/devices/virtual/powercap; do [ -d $d ] && [ -n "$(ls -A $d 2>/dev/null)" ] && echo LISTED $d; done
 for f in /proc/sys/kernel/core_pattern /proc/sys/kernel/hostname /proc/sys/net/ipv4/ip_forward /proc/sysrq-trigger /proc/sys/user/max_user_namespaces; do (echo 1 >$f) 2>/dev/null && echo WROTE $f; done
-find /sys -maxdepth 3 -type f 2>/dev/null | head -200 | while read f; do (: >>$f) 2>/dev/null && echo WROTE $f; done
+{ find /sys -xdev -type f; find /proc -type f | grep -v -e '^/proc/[0-9]' -e /proc/self -e /proc/thread-self -e ^/proc/pressure; } 2>/dev/null | while read f; do [ -w $f ] && (: >>$f) 2>/dev/null && echo WROTE $f; done
 exit 0"""
         for flags in ([], ["-u", "1000"]):
             self.assertEqual(self.sh(script, *flags).out, "", flags)

@@ -37,7 +37,8 @@ static void load(const char *filter, size_t len)
 static _Noreturn void inside(int program, char **argv, const char *filter, size_t len)
 {
 	static char *env[] = {NULL};
-	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		die("/proc");
 	load(filter, len);
 	(void) syscall(SYS_execveat, program, "", argv, env, AT_EMPTY_PATH);

@@ -43,7 +43,7 @@ __attribute__((format(printf, 2, 3))) static void say(const char *value, const c
 
 struct outcome {
 	enum { ANSWERED, SILENT, KILLED } how; /* SILENT: ended or blocked without an answer, so the call went in */
-	int err;			       /* of ANSWERED: errno, 0: success */
+	int err; /* of ANSWERED: errno, 0: success */
 };
 
 typedef long (*attempt_fn)(void *arg);
@@ -65,7 +65,7 @@ static struct outcome in_child(attempt_fn fn, void *arg)
 	(void) close(pipefd[1]);
 	struct pollfd p = {pipefd[0], POLLIN, 0};
 	if (poll(&p, 1, CALL_TIMEOUT_MS) > 0 && read(pipefd[0], &err, sizeof(err)) == sizeof(err))
-		out = (struct outcome) {ANSWERED, err};
+		out = (struct outcome){ANSWERED, err};
 	(void) kill(pid, SIGKILL);
 	(void) waitpid(pid, &status, 0);
 	(void) close(pipefd[0]);
@@ -90,8 +90,10 @@ static void print_status(void)
 {
 	static const struct {
 		const char *field, *key;
-	} fields[] = {{"CapInh:", "caps.inheritable"}, {"CapPrm:", "caps.permitted"}, {"CapEff:", "caps.effective"}, {"CapBnd:", "caps.bounding"},
-		      {"CapAmb:", "caps.ambient"},     {"NoNewPrivs:", "no_new_privs"}, {"Seccomp:", "seccomp"},	     {"Seccomp_filters:", "seccomp_filters"}};
+	} fields[] = {{"CapInh:", "caps.inheritable"}, {"CapPrm:", "caps.permitted"},
+		      {"CapEff:", "caps.effective"},   {"CapBnd:", "caps.bounding"},
+		      {"CapAmb:", "caps.ambient"},     {"NoNewPrivs:", "no_new_privs"},
+		      {"Seccomp:", "seccomp"},         {"Seccomp_filters:", "seccomp_filters"}};
 	char line[4096];
 	FILE *f = fopen("/proc/self/status", "re");
 	if (!f) {
@@ -136,8 +138,8 @@ static void section_status(void)
 static const struct {
 	const char *name;
 	uint64_t flag;
-} namespaces[] = {{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID}, {"net", CLONE_NEWNET},
-		  {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}};
+} namespaces[] = {{"user", CLONE_NEWUSER}, {"mount", CLONE_NEWNS}, {"pid", CLONE_NEWPID},       {"net", CLONE_NEWNET},
+		  {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},  {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}};
 
 static long try_unshare(void *arg)
 {
@@ -254,8 +256,8 @@ static void section_devices(void)
 		unsigned major, minor;
 	} nodes[] = {{S_IFBLK, 'b', 8, 0}, {S_IFCHR, 'c', 10, 229}, {S_IFCHR, 'c', 1, 1}, {S_IFCHR, 'c', 10, 200}, {S_IFCHR, 'c', 1, 3}};
 	for (size_t i = 0; i < COUNT(nodes); i++)
-		say(mknod_open(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", nodes[i].type, nodes[i].major, nodes[i].minor), "device.%c%u:%u", nodes[i].letter,
-		    nodes[i].major, nodes[i].minor);
+		say(mknod_open(access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", nodes[i].type, nodes[i].major, nodes[i].minor),
+		    "device.%c%u:%u", nodes[i].letter, nodes[i].major, nodes[i].minor);
 	print_dev();
 }
 
@@ -283,14 +285,32 @@ static const char *read_any(const char *path)
 
 static void section_proc(void)
 {
-	static const char *const masked[] = {"/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/sched_debug",
-					     "/proc/scsi", "/proc/timer_list", "/proc/timer_stats", "/proc/kmsg", "/proc/kallsyms", "/proc/slabinfo", "/proc/vmallocinfo",
-					     "/proc/config.gz", "/sys/devices/virtual/powercap", "/sys/firmware", "/sys/devices/system/cpu/cpu0/thermal_throttle", "/sys/fs/selinux",
-					     "/sys/kernel/debug", "/sys/kernel/tracing", "/sys/kernel/security", "/sys/fs/bpf", "/sys/module"};
-	static const char *const readonly[] = {"/proc/sysrq-trigger", "/proc/irq/default_smp_affinity", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname",
-					       "/proc/sys/net/ipv4/ip_forward", "/proc/sys/kernel/msgmax", "/proc/sys/fs/mqueue/msg_max", "/proc/sys/vm/drop_caches",
-					       "/proc/sys/user/max_user_namespaces", "/sys/kernel/uevent_helper", "/sys/power/state", "/sys/fs/cgroup/cgroup.procs",
-					       "/sys/fs/cgroup/memory/tasks", "/sys/fs/cgroup/release_agent"};
+	static const char *const masked[] = {"/proc/acpi",          "/proc/asound",
+					     "/proc/interrupts",    "/proc/kcore",
+					     "/proc/keys",          "/proc/latency_stats",
+					     "/proc/sched_debug",   "/proc/scsi",
+					     "/proc/timer_list",    "/proc/timer_stats",
+					     "/proc/kmsg",          "/proc/kallsyms",
+					     "/proc/slabinfo",      "/proc/vmallocinfo",
+					     "/proc/config.gz",     "/sys/devices/virtual/powercap",
+					     "/sys/firmware",       "/sys/devices/system/cpu/cpu0/thermal_throttle",
+					     "/sys/fs/selinux",     "/sys/kernel/debug",
+					     "/sys/kernel/tracing", "/sys/kernel/security",
+					     "/sys/fs/bpf",         "/sys/module"};
+	static const char *const readonly[] = {"/proc/sysrq-trigger",
+					       "/proc/irq/default_smp_affinity",
+					       "/proc/sys/kernel/core_pattern",
+					       "/proc/sys/kernel/hostname",
+					       "/proc/sys/net/ipv4/ip_forward",
+					       "/proc/sys/kernel/msgmax",
+					       "/proc/sys/fs/mqueue/msg_max",
+					       "/proc/sys/vm/drop_caches",
+					       "/proc/sys/user/max_user_namespaces",
+					       "/sys/kernel/uevent_helper",
+					       "/sys/power/state",
+					       "/sys/fs/cgroup/cgroup.procs",
+					       "/sys/fs/cgroup/memory/tasks",
+					       "/sys/fs/cgroup/release_agent"};
 	for (size_t i = 0; i < COUNT(masked); i++)
 		say(read_any(masked[i]), "masked.%s", masked[i]);
 	for (size_t i = 0; i < COUNT(readonly); i++) {
@@ -438,8 +458,8 @@ static _Noreturn void sweep_child(long nr, int out)
 	register long r10 __asm__("r10") = -1, r8 __asm__("r8") = -1, r9 __asm__("r9") = -1;
 	__asm__ volatile("syscall" : "=a"(r) : "a"(nr), "D"(-1L), "S"(-1L), "d"(-1L), "r"(r10), "r"(r8), "r"(r9) : "rcx", "r11", "memory");
 #elif defined(__aarch64__)
-	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = -1, x1 __asm__("x1") = -1, x2 __asm__("x2") = -1, x3 __asm__("x3") = -1, x4 __asm__("x4") = -1,
-			 x5 __asm__("x5") = -1;
+	register long x8 __asm__("x8") = nr, x0 __asm__("x0") = -1, x1 __asm__("x1") = -1, x2 __asm__("x2") = -1, x3 __asm__("x3") = -1,
+			 x4 __asm__("x4") = -1, x5 __asm__("x5") = -1;
 	__asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
 	r = x0;
 #endif
@@ -465,7 +485,8 @@ static const char *sweep_one(long nr)
 	(void) close(pipefd[0]);
 	if (answered)
 		return err == ENOSYS ? "ENOSYS" : err == EPERM ? "EPERM" : "allowed";
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? "killed" : "allowed"; /* it blocked, ended or broke the child: it went in */
+	return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS ? "killed"
+								 : "allowed"; /* it blocked, ended or broke the child: it went in */
 }
 
 static void section_sweep(void)
@@ -483,8 +504,9 @@ static void section_sweep(void)
 static const struct {
 	const char *name;
 	void (*run)(void);
-} sections[] = {{"status", section_status}, {"ns", section_ns},	      {"sockets", section_sockets}, {"devices", section_devices}, {"proc", section_proc},
-		{"mounts", section_mounts}, {"misc", section_misc}, {"entries", section_entries}, {"sweep", section_sweep}};
+} sections[] = {{"status", section_status},   {"ns", section_ns},           {"sockets", section_sockets},
+		{"devices", section_devices}, {"proc", section_proc},       {"mounts", section_mounts},
+		{"misc", section_misc},       {"entries", section_entries}, {"sweep", section_sweep}};
 
 int main(int argc, char **argv)
 {
