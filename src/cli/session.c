@@ -40,6 +40,8 @@ struct pump {
 	bool out_ended;
 	/* the end */
 	bool waited;
+	int lost;                     /* negative errno: the wait broke, lost_why says how; told when the output has ended */
+	struct err lost_why;
 	int code;
 	int end;                      /* enum session_end once over, -1 before */
 	/* from here on not cleared at the start */
@@ -177,11 +179,11 @@ static int pump_write(struct pump *p, struct err *err)
 	return p->slice_len == 0 ? next_slice(p, err) : 0;
 }
 
-static int pump_wait(struct pump *p, struct err *err)
+/* A wait that broke does not end the session: the container's monitor may still hold the other end of the stream. */
+static void pump_wait(struct pump *p)
 {
-	int r = session_wait_answer(p->s->cli, p->s->wait, &p->code, err);
-	p->waited = r == 0;
-	return r;
+	p->lost = session_wait_answer(p->s->cli, p->s->wait, &p->code, &p->lost_why);
+	p->waited = true;
 }
 
 static void arm(const struct pump *p, struct pollfd v[SLOT_MAX_])
@@ -213,7 +215,7 @@ static int dispatch(struct pump *p, const struct pollfd v[SLOT_MAX_], struct err
 	if (r == 0 && v[SLOT_SIDE].revents)
 		side_answer(&p->side);
 	if (r == 0 && v[SLOT_WAIT].revents)
-		r = pump_wait(p, err);
+		pump_wait(p);
 	return r;
 }
 
@@ -226,7 +228,7 @@ static int pump_loop(struct pump *p, struct err *err)
 {
 	int r = 0;
 	if (p->s->wait && http_buffered(p->s->wait))
-		r = pump_wait(p, err);
+		pump_wait(p);
 	while (r == 0 && !is_over(p)) {
 		struct pollfd v[SLOT_MAX_];
 		arm(p, v);
@@ -236,6 +238,10 @@ static int pump_loop(struct pump *p, struct err *err)
 			return err_sys(err, -errno, "waiting for input");
 		}
 		r = dispatch(p, v, err);
+	}
+	if (r == 0 && p->lost < 0 && p->end < 0) {
+		*err = p->lost_why;
+		r = p->lost;
 	}
 	return r;
 }

@@ -318,6 +318,26 @@ class RunTest(CliTest):
         self.assertEqual((r.code, r.out), (125, "partial"))
         self.assertIn("lost the connection to the engine", r.err)
 
+    def test_engine_dies_but_the_container_goes_on(self):
+        """The monitor holds the stream: its output is shown to the end, and then what is missing is told."""
+        process = Process()
+
+        def dying_wait(call):
+            call.head()
+            process.started.wait(20)
+            call.hang_up()
+            return False
+
+        def body(call):
+            time.sleep(0.3)
+            call.conn.sendall(frame(1, b"still here"))
+
+        process.body = body
+        e = self.engine({**process.routes(), ("POST", f"/containers/{CID}/wait"): dying_wait})
+        r = self.run_(e, "run", "img")
+        self.assertEqual((r.code, r.out), (125, "still here"))
+        self.assertIn("lost the connection to the engine", r.err)
+
     def test_closed_stdout(self):
         def body(call):
             try:
