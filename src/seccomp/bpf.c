@@ -4,11 +4,11 @@
 #include <errno.h>
 
 #define REACH 255 /* of a conditional jump */
-#define NEAR 200  /* a return is shared up to this distance, so that the jumps around it stay short */
+#define NEAR 200 /* a return is shared up to this distance, so that the jumps around it stay short */
 
 int bpf_writer_init(struct bpf_writer *w)
 {
-	*w = (struct bpf_writer) {.insn = calloc(BPF_PROGRAM_MAX, sizeof(struct sock_filter))};
+	*w = (struct bpf_writer){.insn = calloc(BPF_PROGRAM_MAX, sizeof(struct sock_filter))};
 	return w->insn ? 0 : -ENOMEM;
 }
 
@@ -24,7 +24,7 @@ static size_t add(struct bpf_writer *w, uint16_t code, uint8_t jt, uint8_t jf, u
 		w->full = true;
 		return w->n - 1;
 	}
-	w->insn[w->n] = (struct sock_filter) {code, jt, jf, k};
+	w->insn[w->n] = (struct sock_filter){code, jt, jf, k};
 	return w->n++;
 }
 

@@ -12,7 +12,7 @@
 #include "base/macro.h"
 
 #define BPF_PROGRAM_MAX 4096 /* BPF_MAXINSNS: the kernel takes no longer filter */
-#define BPF_RETS_MAX 64      /* different return values whose last position is remembered */
+#define BPF_RETS_MAX 64 /* different return values whose last position is remembered */
 
 struct bpf_writer {
 	struct sock_filter *insn; /* owned; [BPF_PROGRAM_MAX], last instruction first */

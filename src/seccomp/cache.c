@@ -30,8 +30,8 @@ static uint64_t checksum(const void *p, size_t n)
 /* Everything that the filter depends on. */
 static int name_default(const struct seccomp_env *env, char *buf)
 {
-	return str_format(buf, SECCOMP_CACHE_NAME_MAX, "default-v%d-%s-%u.%u-%llx-%x", SECCOMP_DEFAULT_VERSION, seccomp_arch_name(env->arch), env->kernel_major,
-			  env->kernel_minor, (unsigned long long) env->caps, env->flags);
+	return str_format(buf, SECCOMP_CACHE_NAME_MAX, "default-v%d-%s-%u.%u-%llx-%x", SECCOMP_DEFAULT_VERSION,
+			  seccomp_arch_name(env->arch), env->kernel_major, env->kernel_minor, (unsigned long long) env->caps, env->flags);
 }
 
 static int name_custom(const struct seccomp_source *src, const struct seccomp_env *env, char *buf)
@@ -72,7 +72,8 @@ static bool cache_read(int dfd, struct seccomp_filter *ret)
 		return false;
 	sum[n] = 0;
 	char end = 0;
-	if (sscanf(sum, "v1 %llu %16llx %64[0-9a-f] %x%c", &len, &check, ret->hash, &flags, &end) != 5 || end != '\n' || !id_is_full(ret->hash))
+	if (sscanf(sum, "v1 %llu %16llx %64[0-9a-f] %x%c", &len, &check, ret->hash, &flags, &end) != 5 || end != '\n' ||
+	    !id_is_full(ret->hash))
 		return false;
 	n = slurp(dfd, ret->name, insn, sizeof(insn));
 	if (n <= 0 || (unsigned long long) n != len || n % sizeof(insn[0]) != 0 || checksum(insn, (size_t) n) != check)
@@ -90,7 +91,8 @@ static int cache_write(int dfd, const struct seccomp_program *p, struct seccomp_
 	ret->len = p->n * sizeof(p->insn[0]);
 	ret->flags = p->flags;
 	digest_sha256_hex(p->insn, ret->len, ret->hash);
-	int n = str_format(sum, sizeof(sum), "v1 %zu %016llx %s %x\n", ret->len, (unsigned long long) checksum(p->insn, ret->len), ret->hash, ret->flags);
+	int n = str_format(sum, sizeof(sum), "v1 %zu %016llx %s %x\n", ret->len, (unsigned long long) checksum(p->insn, ret->len),
+			   ret->hash, ret->flags);
 	int r = n < 0 ? n : str_format(sum_name, sizeof(sum_name), "%s.sum", ret->name);
 	if (r >= 0)
 		r = write_file_atomic(dfd, sum_name, sum, (size_t) n, 0600);
@@ -114,12 +116,13 @@ static int build(int dfd, const struct seccomp_source *src, const struct seccomp
 	return cache_write(dfd, &prog, ret, err);
 }
 
-int seccomp_filter_get(int cache_dfd, const struct seccomp_source *src, const struct seccomp_env *env, struct seccomp_filter *ret, struct err *err)
+int seccomp_filter_get(int cache_dfd, const struct seccomp_source *src, const struct seccomp_env *env, struct seccomp_filter *ret,
+		       struct err *err)
 {
 	struct seccomp_filter f = {0};
 	if (src->json && src->len > SECCOMP_PROFILE_MAX_BYTES)
-		return err_set(err, ERR_INVALID, "seccomp profile '%.200s': %zu bytes, at most %u are taken", src->what ? src->what : "seccomp", src->len,
-			       SECCOMP_PROFILE_MAX_BYTES);
+		return err_set(err, ERR_INVALID, "seccomp profile '%.200s': %zu bytes, at most %u are taken",
+			       src->what ? src->what : "seccomp", src->len, SECCOMP_PROFILE_MAX_BYTES);
 	int r = src->json ? name_custom(src, env, f.name) : name_default(env, f.name);
 	if (r < 0)
 		return err_sys(err, r, "naming the seccomp filter");

@@ -20,13 +20,14 @@ struct seccomp_source {
 
 struct seccomp_filter {
 	char name[SECCOMP_CACHE_NAME_MAX]; /* of the file below the cache directory */
-	char hash[64 + 1];                 /* hex SHA-256 of the filter's bytes */
-	size_t len;                        /* bytes */
-	uint32_t flags;                    /* SECCOMP_FILTER_FLAG_* that the profile asks for */
-	bool built;                        /* it was not in the cache */
+	char hash[64 + 1]; /* hex SHA-256 of the filter's bytes */
+	size_t len; /* bytes */
+	uint32_t flags; /* SECCOMP_FILTER_FLAG_* that the profile asks for */
+	bool built; /* it was not in the cache */
 };
 
 /** seccomp_filter_get() - the compiled filter of @src for @env below @cache_dfd (borrowed; a directory of ours), from the cache or built
  *  into it. Concurrent callers are fine: names appear by rename, and equal names hold equal bytes.
  *  Return: 0 with *@ret; errors of seccomp_profile_parse() and seccomp_compile(); ERR_SYSTEM. About 20 us when cached. */
-int seccomp_filter_get(int cache_dfd, const struct seccomp_source *src, const struct seccomp_env *env, struct seccomp_filter *ret, struct err *err);
+int seccomp_filter_get(int cache_dfd, const struct seccomp_source *src, const struct seccomp_env *env, struct seccomp_filter *ret,
+		       struct err *err);

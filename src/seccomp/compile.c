@@ -85,7 +85,7 @@ static int add_alt(struct call *c, const struct seccomp_cond *conds, size_t n, u
 	struct alt *a = calloc(1, sizeof(*a));
 	if (!a)
 		return err_oom(err);
-	*a = (struct alt) {conds, n, ret, NULL};
+	*a = (struct alt){conds, n, ret, NULL};
 	*c->tail = a;
 	c->tail = &a->next;
 	return 0;
@@ -114,7 +114,7 @@ static int resolve(struct table *t, const struct seccomp_profile *p, const struc
 	if (!t->calls)
 		return err_oom(err);
 	for (size_t i = 0; i < t->n; i++)
-		t->calls[i] = (struct call) {.ret = p->default_ret, .tail = &t->calls[i].first};
+		t->calls[i] = (struct call){.ret = p->default_ret, .tail = &t->calls[i].first};
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct seccomp_rule *r = &p->rules[i];
 		if (r->ret == p->default_ret || !rule_counts(r, env, arch))
@@ -157,7 +157,7 @@ static bool call_equal(const struct call *a, const struct call *b)
 static void add_run(struct table *t, uint32_t nr, const struct call *c)
 {
 	if (t->n_runs == 0 || !call_equal(t->runs[t->n_runs - 1].call, c))
-		t->runs[t->n_runs++] = (struct run) {nr, c};
+		t->runs[t->n_runs++] = (struct run){nr, c};
 }
 
 static bool is_kill(uint32_t ret)
@@ -169,8 +169,8 @@ static bool is_kill(uint32_t ret)
 static int build_runs(struct table *t, uint32_t default_ret, enum seccomp_arch arch, struct err *err)
 {
 	bool is_errno = (default_ret & SECCOMP_RET_ACTION_FULL) == SECCOMP_RET_ERRNO;
-	t->above = (struct call) {.ret = is_errno ? SECCOMP_RET_ERRNO | ENOSYS : default_ret};			   /* C3 */
-	t->x32 = (struct call) {.ret = is_kill(default_ret) ? default_ret : SECCOMP_RET_ERRNO | ENOSYS}; /* C2 */
+	t->above = (struct call){.ret = is_errno ? SECCOMP_RET_ERRNO | ENOSYS : default_ret}; /* C3 */
+	t->x32 = (struct call){.ret = is_kill(default_ret) ? default_ret : SECCOMP_RET_ERRNO | ENOSYS}; /* C2 */
 	t->runs = calloc(t->n + 2, sizeof(*t->runs));
 	if (!t->runs)
 		return err_oom(err);
@@ -281,7 +281,8 @@ static bool is_equal(const struct alt *a)
 /* @a and what follows it ask whether one argument is one of several values: load it once */
 static bool same_set(const struct alt *a, const struct alt *b)
 {
-	return is_equal(a) && is_equal(b) && a->ret == b->ret && a->conds->arg == b->conds->arg && hi(a->conds->value) == hi(b->conds->value);
+	return is_equal(a) && is_equal(b) && a->ret == b->ret && a->conds->arg == b->conds->arg &&
+	       hi(a->conds->value) == hi(b->conds->value);
 }
 
 /* Values of the set from @a up to @end, tested one after the other; A holds the low half. */
@@ -340,10 +341,12 @@ static int check_notify(const struct seccomp_profile *p, struct err *err)
 		notify = notify || p->rules[i].ret == SECCOMP_RET_USER_NOTIF;
 	if (!notify)
 		return 0;
-	return err_set(err, ERR_UNSUPPORTED, "seccomp profile: SCMP_ACT_NOTIFY needs a listener, which this version does not start; use another action");
+	return err_set(err, ERR_UNSUPPORTED,
+		       "seccomp profile: SCMP_ACT_NOTIFY needs a listener, which this version does not start; use another action");
 }
 
-static int table_build(struct table *t, const struct seccomp_profile *p, const struct seccomp_env *env, enum seccomp_arch arch, struct err *err)
+static int table_build(struct table *t, const struct seccomp_profile *p, const struct seccomp_env *env, enum seccomp_arch arch,
+		       struct err *err)
 {
 	int r = resolve(t, p, env, arch, err);
 	return r < 0 ? r : build_runs(t, p->default_ret, arch, err);
@@ -376,7 +379,8 @@ int seccomp_compile(const struct seccomp_profile *p, const struct seccomp_env *e
 		return err_oom(err);
 	emit_program(&w, &native, &sub, listed, env->arch);
 	if (w.full)
-		return err_set(err, ERR_INVALID, "seccomp profile: compiles to more than the %d instructions that the kernel takes; use fewer argument rules",
+		return err_set(err, ERR_INVALID,
+			       "seccomp profile: compiles to more than the %d instructions that the kernel takes; use fewer argument rules",
 			       BPF_PROGRAM_MAX);
 	struct seccomp_program out = {.flags = p->flags};
 	out.insn = bpf_take(&w, &out.n);
@@ -401,7 +405,7 @@ int seccomp_compile_allow(const char *const *names, uint32_t else_ret, struct se
 void seccomp_program_done(struct seccomp_program *p)
 {
 	free(p->insn);
-	*p = (struct seccomp_program) {0};
+	*p = (struct seccomp_program){0};
 }
 
 void seccomp_env_init(struct seccomp_env *env)
@@ -410,5 +414,5 @@ void seccomp_env_init(struct seccomp_env *env)
 	unsigned major = 0, minor = 0;
 	if (uname(&u) == 0)
 		(void) sscanf(u.release, "%u.%u", &major, &minor); /* the kernel's own words; stays 0.0 when they are not numbers */
-	*env = (struct seccomp_env) {.arch = seccomp_native_arch(), .kernel_major = (uint16_t) major, .kernel_minor = (uint16_t) minor};
+	*env = (struct seccomp_env){.arch = seccomp_native_arch(), .kernel_major = (uint16_t) major, .kernel_minor = (uint16_t) minor};
 }

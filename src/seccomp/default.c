@@ -24,6 +24,7 @@
 #define TTY_LINUX 0x541c            /* TIOCLINUX */
 #define CAP(n) (UINT64_C(1) << (n))
 
+/* clang-format off: lists of names read best as text */
 /* Allowed without a condition. Names that one of our architectures lacks are skipped there. */
 static const char *const allowed[] = {
 	"accept", "accept4", "access", "adjtimex", "alarm", "bind", "brk", "cachestat", "capget", "capset", "chdir", "chmod", "chown",
@@ -85,6 +86,7 @@ NAMES(by_sys_nice, "get_mempolicy", "mbind", "set_mempolicy", "set_mempolicy_hom
 NAMES(by_syslog, "syslog");
 NAMES(by_bpf, "bpf");
 NAMES(by_perfmon, "perf_event_open");
+/* clang-format on */
 
 /* The kernel takes socket's family and ioctl's command as 32 bits, so these look at no more than that. */
 static const struct seccomp_cond socket_family[] = {{0, SECCOMP_OP_NOT_IN32, FAMILY_ALG, FAMILY_VSOCK}};
@@ -99,8 +101,22 @@ static const struct seccomp_cond personas[] = {
 #define ALLOW(n) .names = (n), .ret = SECCOMP_RET_ALLOW
 #define CONDS(c) .conds = (c), .n_conds = ARRAY_LEN(c)
 #define WITH_CAP(n, cap) {ALLOW(n), .includes = {.caps = CAP(cap)}}
-enum { C_DAC_READ_SEARCH = 2, C_SYS_MODULE = 16, C_SYS_RAWIO = 17, C_SYS_CHROOT = 18, C_SYS_PTRACE = 19, C_SYS_PACCT = 20, C_SYS_ADMIN = 21, C_SYS_BOOT = 22,
-       C_SYS_NICE = 23, C_SYS_TIME = 25, C_SYS_TTY_CONFIG = 26, C_SYSLOG = 34, C_PERFMON = 38, C_BPF = 39 }; /* capabilities(7) */
+enum { /* capabilities(7) */
+	C_DAC_READ_SEARCH = 2,
+	C_SYS_MODULE = 16,
+	C_SYS_RAWIO = 17,
+	C_SYS_CHROOT = 18,
+	C_SYS_PTRACE = 19,
+	C_SYS_PACCT = 20,
+	C_SYS_ADMIN = 21,
+	C_SYS_BOOT = 22,
+	C_SYS_NICE = 23,
+	C_SYS_TIME = 25,
+	C_SYS_TTY_CONFIG = 26,
+	C_SYSLOG = 34,
+	C_PERFMON = 38,
+	C_BPF = 39,
+};
 
 static const struct seccomp_rule rules[] = {
 	{ALLOW(allowed)},

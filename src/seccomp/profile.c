@@ -59,7 +59,8 @@ static bool json_says_nothing(const struct json *v)
 
 static int check_keys(const struct json *obj, const char *const *known, struct err *err)
 {
-	JSON_FOREACH_MEMBER (key, val, obj) {
+	JSON_FOREACH_MEMBER(key, val, obj)
+	{
 		bool found = json_says_nothing(val);
 		for (size_t i = 0; known[i] && !found; i++)
 			found = str_eq(known[i], key);
@@ -98,7 +99,8 @@ static int read_action(const struct json *obj, const char *k_action, const char 
 		return err_set(err, ERR_INVALID, "%s: unknown action '%.100s'", k_action, name);
 	bool given = json_kind(json_get(obj, k_ret)) == JSON_KIND_INT;
 	if (given && a->data_max == 0)
-		return err_set(err, ERR_INVALID, "%s: %lld goes with SCMP_ACT_ERRNO and SCMP_ACT_TRACE only, not with %s", k_ret, (long long) data, name);
+		return err_set(err, ERR_INVALID, "%s: %lld goes with SCMP_ACT_ERRNO and SCMP_ACT_TRACE only, not with %s", k_ret,
+			       (long long) data, name);
 	if (given && (data < 0 || data > a->data_max))
 		return err_set(err, ERR_INVALID, "%s: %lld is not within 0..%u", k_ret, (long long) data, a->data_max);
 	if (!str_empty(errname)) {
@@ -106,7 +108,8 @@ static int read_action(const struct json *obj, const char *k_action, const char 
 		if (e < 0 || a->data_max == 0)
 			return err_set(err, ERR_INVALID, "%s: '%.100s' is no error that %s can return", k_name, errname, name);
 		if (given && data != e)
-			return err_set(err, ERR_INVALID, "%s: '%s' is %d, but %s is %lld; give one of them", k_name, errname, e, k_ret, (long long) data);
+			return err_set(err, ERR_INVALID, "%s: '%s' is %d, but %s is %lld; give one of them", k_name, errname, e, k_ret,
+				       (long long) data);
 		given = true;
 		data = e;
 	}
@@ -122,7 +125,8 @@ static int read_op(const struct json *obj, uint8_t *ret, struct err *err)
 		return r;
 	int op = name ? seccomp_op_find(name) : -1;
 	if (op < 0)
-		return err_set(err, ERR_INVALID, "op: unknown operator '%.100s'; give one of SCMP_CMP_NE, LT, LE, EQ, GE, GT, MASKED_EQ", name ? name : "");
+		return err_set(err, ERR_INVALID, "op: unknown operator '%.100s'; give one of SCMP_CMP_NE, LT, LE, EQ, GE, GT, MASKED_EQ",
+			       name ? name : "");
 	*ret = (uint8_t) op;
 	return 0;
 }
@@ -185,7 +189,8 @@ static int read_kernel(const char *text, struct seccomp_gate *g, struct err *err
 	bool ok = str_copy(buf, sizeof(buf), text) == 0 && (dot = strchr(buf, '.')) != NULL;
 	if (ok) {
 		*dot = 0;
-		ok = parse_u32(buf, &major) == 0 && parse_u32(dot + 1, &minor) == 0 && major <= UINT16_MAX && minor <= UINT16_MAX && major > 0;
+		ok = parse_u32(buf, &major) == 0 && parse_u32(dot + 1, &minor) == 0 && major <= UINT16_MAX && minor <= UINT16_MAX &&
+		     major > 0;
 	}
 	if (!ok)
 		return err_set(err, ERR_INVALID, "minKernel: '%.100s' is not of the form MAJOR.MINOR", text);
@@ -201,7 +206,8 @@ static int read_gate_arches(const struct json *obj, struct seccomp_gate *g, stru
 	int r = strv_bounded(obj, "arches", LIST_MAX, &v, err);
 	if (r < 0)
 		return r;
-	STRV_FOREACH (s, v) {
+	STRV_FOREACH(s, v)
+	{
 		enum seccomp_arch a = seccomp_goarch_find(s);
 		g->has_arches = true;
 		if (a != SECCOMP_ARCH_INVALID_)
@@ -228,7 +234,8 @@ static int read_gate(const struct json *rule, const char *key, struct seccomp_ga
 		r = json_read_str(obj, "minKernel", &kernel, err);
 	if (r >= 0 && !str_empty(kernel))
 		r = read_kernel(kernel, g, err);
-	STRV_FOREACH (s, caps) {
+	STRV_FOREACH(s, caps)
+	{
 		int cap = seccomp_cap_find(s);
 		if (r >= 0 && cap < 0)
 			r = err_set(err, ERR_INVALID, "caps: unknown capability '%.100s'", s);
@@ -253,9 +260,9 @@ static int read_names(const struct json *obj, struct seccomp_rule *rule, size_t 
 		return err_oom(err);
 	if (!names)
 		return err_set(err, ERR_INVALID, "names: empty; give the system calls that the rule is for");
-	STRV_FOREACH (s, names)
-		if (str_empty(s) || !str_is_plain(s) || strlen(s) > 64)
-			return err_set(err, ERR_INVALID, "names: '%.70s' is no system call's name", str_is_plain(s) ? s : "?");
+	STRV_FOREACH(s, names)
+	if (str_empty(s) || !str_is_plain(s) || strlen(s) > 64)
+		return err_set(err, ERR_INVALID, "names: '%.70s' is no system call's name", str_is_plain(s) ? s : "?");
 	*budget -= strv_len(names);
 	rule->names = (const char *const *) take_ptr(names);
 	return 0;
@@ -318,9 +325,9 @@ static int read_arch_list(const struct json *root, struct seccomp_profile *p, st
 {
 	_cleanup_strv_ char **v = NULL;
 	int r = strv_bounded(root, "architectures", LIST_MAX, &v, err);
-	STRV_FOREACH (s, v)
-		if (r >= 0)
-			r = add_arch(p, s, "architectures", err);
+	STRV_FOREACH(s, v)
+	if (r >= 0)
+		r = add_arch(p, s, "architectures", err);
 	return r;
 }
 
@@ -346,9 +353,9 @@ static int read_arch_row(const struct json *row, struct seccomp_profile *p, stru
 	struct seccomp_profile scratch = {0}; /* rows of other architectures are checked, not kept */
 	struct seccomp_profile *into = main_arch == seccomp_native_arch() ? p : &scratch;
 	r = add_arch(into, name, "architecture", err);
-	STRV_FOREACH (s, subs)
-		if (r >= 0)
-			r = add_arch(into, s, "subArchitectures", err);
+	STRV_FOREACH(s, subs)
+	if (r >= 0)
+		r = add_arch(into, s, "subArchitectures", err);
 	return r;
 }
 
@@ -362,7 +369,8 @@ static int read_arches(const struct json *root, struct seccomp_profile *p, struc
 		return err_set(err, ERR_INVALID, "architectures: given beside archMap; give one of them");
 	if (json_len(map) > LIST_MAX)
 		return err_set(err, ERR_INVALID, "archMap: %zu entries, at most %d are taken", json_len(map), LIST_MAX);
-	JSON_FOREACH (row, i, map) {
+	JSON_FOREACH(row, i, map)
+	{
 		r = read_arch_row(row, p, err);
 		if (r < 0)
 			return err_wrap(err, "archMap[%zu]", i);
@@ -374,7 +382,8 @@ static int read_flags(const struct json *root, struct seccomp_profile *p, struct
 {
 	_cleanup_strv_ char **v = NULL;
 	int r = strv_bounded(root, "flags", LIST_MAX, &v, err);
-	STRV_FOREACH (s, v) {
+	STRV_FOREACH(s, v)
+	{
 		uint32_t bit = seccomp_flag_find(s);
 		if (r >= 0 && bit == 0)
 			r = err_set(err, ERR_INVALID, "flags: unknown flag '%.100s'", s);
@@ -385,8 +394,8 @@ static int read_flags(const struct json *root, struct seccomp_profile *p, struct
 
 static int read_profile(const struct json *root, struct seccomp_profile *p, struct err *err)
 {
-	static const char *const keys[] = {"defaultAction", "defaultErrnoRet", "defaultErrno", "archMap", "architectures", "flags", "listenerPath",
-					   "listenerMetadata", "syscalls", "comment", "$schema", NULL};
+	static const char *const keys[] = {"defaultAction", "defaultErrnoRet",  "defaultErrno", "archMap", "architectures", "flags",
+					   "listenerPath",  "listenerMetadata", "syscalls",     "comment", "$schema",       NULL};
 	if (json_kind(root) != JSON_KIND_OBJECT)
 		return err_set(err, ERR_INVALID, "expected an object, got %s", json_kind_name(json_kind(root)));
 	int r = check_keys(root, keys, err);

@@ -20,8 +20,8 @@
 #define SECCOMP_PROFILE_MAX_BYTES (1u << 20)
 #define SECCOMP_RULES_MAX 2048
 #define SECCOMP_NAMES_MAX 16384 /* over all rules */
-#define SECCOMP_CONDS_MAX 64    /* a rule */
-#define SECCOMP_ARGS 6          /* of a system call */
+#define SECCOMP_CONDS_MAX 64 /* a rule */
+#define SECCOMP_ARGS 6 /* of a system call */
 
 enum seccomp_op {
 	SECCOMP_OP_NE,
@@ -30,30 +30,31 @@ enum seccomp_op {
 	SECCOMP_OP_EQ,
 	SECCOMP_OP_GE,
 	SECCOMP_OP_GT,
-	SECCOMP_OP_MASKED_EQ,  /* (arg & value) == value2 */
-	SECCOMP_OP_NOT_IN32,   /* the low 32 bits are neither value nor value2: for arguments that the kernel truncates to int, where
-				* NE would be passed by any high bit (CVE-2019-10063). Ours alone; in JSON it is spelt out in MASKED_EQ rules */
+	SECCOMP_OP_MASKED_EQ, /* (arg & value) == value2 */
+	SECCOMP_OP_NOT_IN32, /* the low 32 bits are neither value nor value2: for arguments that the kernel truncates to int, where
+			      * NE would be passed by any high bit (CVE-2019-10063). Ours alone; in JSON it is spelt out in MASKED_EQ rules
+			      */
 	SECCOMP_OP_MAX_,
 };
 
 struct seccomp_cond {
 	uint8_t arg; /* 0..5 */
-	uint8_t op;  /* enum seccomp_op */
+	uint8_t op; /* enum seccomp_op */
 	uint64_t value, value2;
 };
 
 /* When a rule counts: docker's includes and excludes. */
 struct seccomp_gate {
-	uint64_t caps;     /* bit = capability number */
-	uint32_t arches;   /* bit = enum seccomp_arch */
-	bool has_arches;   /* a list was given; it may name only architectures we do not know */
+	uint64_t caps; /* bit = capability number */
+	uint32_t arches; /* bit = enum seccomp_arch */
+	bool has_arches; /* a list was given; it may name only architectures we do not know */
 	bool has_kernel;
 	uint16_t kernel_major, kernel_minor;
 };
 
 struct seccomp_rule {
 	const char *const *names; /* NULL-terminated; owned unless the profile is static */
-	uint32_t ret;             /* SECCOMP_RET_* with its data */
+	uint32_t ret; /* SECCOMP_RET_* with its data */
 	const struct seccomp_cond *conds; /* owned unless static */
 	size_t n_conds;
 	bool any; /* conditions are alternatives (M1) */
@@ -63,7 +64,7 @@ struct seccomp_rule {
 struct seccomp_profile {
 	uint32_t default_ret;
 	uint32_t arches; /* bit = enum seccomp_arch: listed by name or through archMap; the native one always counts */
-	uint32_t flags;  /* SECCOMP_FILTER_FLAG_* asked for */
+	uint32_t flags; /* SECCOMP_FILTER_FLAG_* asked for */
 	const struct seccomp_rule *rules; /* owned unless static */
 	size_t n_rules;
 	char *listener_path, *listener_metadata; /* owned; NULL: none */

@@ -25,7 +25,7 @@ static void write_not_in32(struct json_writer *w, const struct seccomp_cond *c, 
 {
 	bool holds = (c->value & mask) == bits || (c->value2 & mask) == bits;
 	if (!holds) {
-		write_cond(w, &(struct seccomp_cond) {c->arg, SECCOMP_OP_MASKED_EQ, mask, bits});
+		write_cond(w, &(struct seccomp_cond){c->arg, SECCOMP_OP_MASKED_EQ, mask, bits});
 		return;
 	}
 	if (bit < 0)

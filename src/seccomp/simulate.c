@@ -98,7 +98,8 @@ int seccomp_check_program(const struct sock_filter *insn, size_t n, struct err *
 		return err_set(err, ERR_CORRUPT, "seccomp filter: %zu instructions, not within 1..%d", n, INSNS_MAX);
 	for (size_t i = 0; i < n; i++)
 		if (!insn_ok(&insn[i], n - i - 1))
-			return err_set(err, ERR_CORRUPT, "seccomp filter: instruction %zu of %zu (code 0x%x) is not a valid one", i, n, insn[i].code);
+			return err_set(err, ERR_CORRUPT, "seccomp filter: instruction %zu of %zu (code 0x%x) is not a valid one", i, n,
+				       insn[i].code);
 	return 0;
 }
 

@@ -19,9 +19,9 @@ static const struct {
 	const char *name;
 	uint32_t audit;
 } arches[] = {
-	[SECCOMP_ARCH_X86_64] = {"x86_64", AUDIT_ARCH_X86_64},
-	[SECCOMP_ARCH_AARCH64] = {"aarch64", AUDIT_ARCH_AARCH64},
-	[SECCOMP_ARCH_X86] = {"x86", AUDIT_ARCH_I386},
+    [SECCOMP_ARCH_X86_64] = {"x86_64", AUDIT_ARCH_X86_64},
+    [SECCOMP_ARCH_AARCH64] = {"aarch64", AUDIT_ARCH_AARCH64},
+    [SECCOMP_ARCH_X86] = {"x86", AUDIT_ARCH_I386},
 };
 static_assert(ARRAY_LEN(arches) == SECCOMP_ARCH_MAX_, "every architecture has a row");
 

@@ -72,9 +72,13 @@ static void run(const struct seccomp_profile *p, const struct seccomp_env *env)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct seccomp_env envs[] = {
-		{.arch = SECCOMP_ARCH_X86_64, .caps = UINT64_C(0x800405fb), .kernel_major = 6, .kernel_minor = 1},
-		{.arch = SECCOMP_ARCH_X86_64, .caps = UINT64_MAX, .kernel_major = 6, .kernel_minor = 18, .flags = SECCOMP_ENV_SYS_ADMIN_UNLOCKS | SECCOMP_ENV_ALLOW_SUBARCHES},
-		{.arch = SECCOMP_ARCH_AARCH64},
+	    {.arch = SECCOMP_ARCH_X86_64, .caps = UINT64_C(0x800405fb), .kernel_major = 6, .kernel_minor = 1},
+	    {.arch = SECCOMP_ARCH_X86_64,
+	     .caps = UINT64_MAX,
+	     .kernel_major = 6,
+	     .kernel_minor = 18,
+	     .flags = SECCOMP_ENV_SYS_ADMIN_UNLOCKS | SECCOMP_ENV_ALLOW_SUBARCHES},
+	    {.arch = SECCOMP_ARCH_AARCH64},
 	};
 	_cleanup_seccomp_profile_ struct seccomp_profile *p = NULL;
 	struct err err = {0};

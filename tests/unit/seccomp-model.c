@@ -65,7 +65,8 @@ static bool rule_matches(const struct seccomp_rule *r, const struct seccomp_data
 	return r->any ? hits > 0 : hits == r->n_conds;
 }
 
-static uint32_t rules_verdict(const struct seccomp_profile *p, const struct seccomp_env *env, const struct seccomp_data *d, enum seccomp_arch arch)
+static uint32_t rules_verdict(const struct seccomp_profile *p, const struct seccomp_env *env, const struct seccomp_data *d,
+			      enum seccomp_arch arch)
 {
 	uint32_t verdict = p->default_ret;
 	bool matched = false;
@@ -112,7 +113,8 @@ uint32_t model_verdict(const struct seccomp_profile *p, const struct seccomp_env
 
 static void add_around(uint64_t *v, size_t *n, uint64_t x)
 {
-	const uint64_t variants[] = {x, x - 1, x + 1, x | UINT64_C(1) << 32, x ^ UINT64_C(1) << 63, x & UINT32_MAX, x << 32, ~x, x | 1, x | UINT64_C(0xffffffff00000000)};
+	const uint64_t variants[] = {x,       x - 1, x + 1, x | UINT64_C(1) << 32,           x ^ UINT64_C(1) << 63, x & UINT32_MAX,
+				     x << 32, ~x,    x | 1, x | UINT64_C(0xffffffff00000000)};
 	for (size_t i = 0; i < ARRAY_LEN(variants) && *n < VALUES_MAX; i++)
 		v[(*n)++] = variants[i];
 }
@@ -166,7 +168,8 @@ static int each_args(const struct values *vs, struct seccomp_data *d, int (*fn)(
 
 int model_each_call(const struct seccomp_profile *p, enum seccomp_arch arch, int (*fn)(const struct seccomp_data *d, void *ctx), void *ctx)
 {
-	static const uint32_t odd[] = {0x3fffffff, 0x40000000, 0x40000001, 0x40000200, 0x400003ff, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
+	static const uint32_t odd[] = {0x3fffffff, 0x40000000, 0x40000001, 0x40000200, 0x400003ff,
+				       0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
 	struct values *vs = calloc(1, sizeof(*vs));
 	struct seccomp_data d = {.arch = seccomp_arch_audit(arch), .instruction_pointer = 0x401000};
 	int r = vs ? 0 : -ENOMEM;
@@ -234,8 +237,8 @@ static void random_conds(uint64_t *s, struct strbuf *b)
 		uint64_t v = random_value(s), v2 = random_value(s);
 		if (str_eq(op, "MASKED_EQ"))
 			v2 &= v; /* a datum outside its mask is a profile's mistake; tested by hand */
-		strbuf_addf(b, "%s{\"index\":%d,\"value\":%llu,\"valueTwo\":%llu,\"op\":\"SCMP_CMP_%s\"}", i ? "," : "", (int) (model_random(s) % SECCOMP_ARGS),
-			    (unsigned long long) v, (unsigned long long) v2, op);
+		strbuf_addf(b, "%s{\"index\":%d,\"value\":%llu,\"valueTwo\":%llu,\"op\":\"SCMP_CMP_%s\"}", i ? "," : "",
+			    (int) (model_random(s) % SECCOMP_ARGS), (unsigned long long) v, (unsigned long long) v2, op);
 	}
 	strbuf_adds(b, "]");
 }
@@ -244,8 +247,10 @@ static const char *const random_actions[] = {"KILL", "KILL_THREAD", "KILL_PROCES
 
 static void random_gate(uint64_t *s, struct strbuf *b, const char *key)
 {
-	static const char *const gates[] = {"\"caps\":[\"CAP_SYS_ADMIN\"]", "\"caps\":[\"CAP_CHOWN\",\"CAP_KILL\"]", "\"arches\":[\"amd64\"]", "\"arches\":[\"arm64\",\"s390x\"]",
-					    "\"minKernel\":\"4.8\"", "\"minKernel\":\"6.10\"", "\"minKernel\":\"99.0\""};
+	static const char *const gates[] = {"\"caps\":[\"CAP_SYS_ADMIN\"]", "\"caps\":[\"CAP_CHOWN\",\"CAP_KILL\"]",
+					    "\"arches\":[\"amd64\"]",       "\"arches\":[\"arm64\",\"s390x\"]",
+					    "\"minKernel\":\"4.8\"",        "\"minKernel\":\"6.10\"",
+					    "\"minKernel\":\"99.0\""};
 	if (model_random(s) % 8 == 0)
 		strbuf_addf(b, ",\"%s\":{%s}", key, pick(s, gates, ARRAY_LEN(gates)));
 }
@@ -288,60 +293,88 @@ char *model_random_profile(uint64_t *s, bool clean)
 #define PROFILE(def, rules) "{\"defaultAction\":\"SCMP_ACT_" #def "\",\"syscalls\":[" rules "]}"
 
 const char *const hand_profiles[] = {
-	/* nothing but a default */
-	PROFILE(ALLOW, ""), PROFILE(ERRNO, ""),
-	/* every action as a verdict */
-	PROFILE(ERRNO, RULE("read", ALLOW, "") "," RULE("write", KILL, "") "," RULE("open", KILL_THREAD, "") "," RULE("close", KILL_PROCESS, "") "," RULE(
-			       "stat", TRAP, "") "," RULE("fstat", LOG, "") "," RULE("lstat", TRACE, "")),
-	/* every action as the default */
-	PROFILE(KILL, RULE("read", ALLOW, "")), PROFILE(KILL_PROCESS, RULE("read", ALLOW, "")), PROFILE(TRAP, RULE("read", ALLOW, "")),
-	PROFILE(LOG, RULE("read", ERRNO, "")), PROFILE(TRACE, RULE("read", ERRNO, "")), PROFILE(KILL_THREAD, RULE("read", LOG, "")),
-	/* every operator, one value in each half and in both */
-	PROFILE(ERRNO, RULE("read", ALLOW, ARG(0, 7, NE)) "," RULE("write", ALLOW, ARG(1, 4294967303, LT)) "," RULE("open", ALLOW, ARG(2, 4294967296, LE)) "," RULE(
-			       "close", ALLOW, ARG(3, 81985529216486895, EQ)) "," RULE("stat", ALLOW, ARG(4, 4294967295, GE)) "," RULE("fstat", ALLOW, ARG(5, 9223372036854775807, GT))),
-	PROFILE(ALLOW, RULE("read", ERRNO, ARG(0, 0, NE)) "," RULE("write", ERRNO, ARG(1, 1, LT)) "," RULE("open", ERRNO, ARG(2, 0, LE)) "," RULE(
-			       "close", ERRNO, ARG(3, 0, EQ)) "," RULE("stat", ERRNO, ARG(4, 1, GE)) "," RULE("fstat", ERRNO, ARG(5, 0, GT))),
-	/* masks: low, high, both, whole, none; value two */
-	PROFILE(ERRNO, RULE("clone", ALLOW, ARG2(0, 2114060288, 0, MASKED_EQ)) "," RULE("read", ALLOW, ARG2(1, 65280, 4608, MASKED_EQ)) "," RULE(
-			       "write", ALLOW, ARG2(2, 1095216660480, 4294967296, MASKED_EQ)) "," RULE("open", ALLOW, ARG2(3, 4294967295, 5, MASKED_EQ)) "," RULE(
-			       "close", ALLOW, ARG2(4, 72057594037927937, 1, MASKED_EQ)) "," RULE("stat", ALLOW, ARG2(5, 0, 0, MASKED_EQ))),
-	/* several arguments ANDed */
-	PROFILE(ERRNO, RULE("socket", ALLOW, ARG(0, 2, EQ) "," ARG(1, 1, EQ) "," ARG(2, 6, LE)) "," RULE("mmap", ALLOW, ARG2(2, 4, 0, MASKED_EQ) "," ARG(4, 10, GT))),
-	/* one argument twice: ORed */
-	PROFILE(ERRNO, RULE("personality", ALLOW, ARG(0, 0, EQ) "," ARG(0, 8, EQ) "," ARG(0, 131072, EQ) "," ARG(0, 4294967295, EQ))),
-	PROFILE(ERRNO, RULE("prctl", ALLOW, ARG(0, 3, EQ) "," ARG(1, 9, EQ) "," ARG(0, 5, EQ))),
-	/* several rules for one call ORed, as docker writes socket */
-	PROFILE(ERRNO, RULE("socket", ALLOW, ARG(0, 38, LT)) "," RULE("socket", ALLOW, ARG(0, 39, EQ)) "," RULE("socket", ALLOW, ARG(0, 40, GT))),
-	/* a rule without conditions beats conditional ones, before and after them */
-	PROFILE(ERRNO, RULE("ioctl", ALLOW, "") "," RULE("ioctl", KILL, ARG(1, 5, EQ)) "," RULE("fcntl", KILL, ARG(1, 5, EQ)) "," RULE("fcntl", ALLOW, "")),
-	/* a rule with the default's verdict says nothing */
-	PROFILE(ALLOW, RULE("ioctl", ERRNO, ARG(1, 21522, EQ)) "," RULE("ioctl", ALLOW, "")),
-	/* different verdicts for separate values */
-	PROFILE(ALLOW, RULE("ioctl", ERRNO, ARG(1, 1, EQ)) "," RULE("ioctl", KILL, ARG(1, 2, EQ)) "," RULE("ioctl", TRAP, ARG(1, 3, EQ)) "," RULE("ioctl", LOG, ARG(1, 4, EQ))),
-	/* errnoRet, the default's too, 0 and the largest */
-	"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":38,\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":1},"
-	"{\"names\":[\"write\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":0},{\"names\":[\"open\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":4094},"
-	"{\"names\":[\"close\"],\"action\":\"SCMP_ACT_TRACE\",\"errnoRet\":65535},{\"name\":\"stat\",\"action\":\"SCMP_ACT_ERRNO\",\"errno\":\"EACCES\"}]}",
-	/* gates of every kind */
-	"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":["
-	"{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_CHOWN\"]}},"
-	"{\"names\":[\"write\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_CHOWN\",\"CAP_SYS_BOOT\"]}},"
-	"{\"names\":[\"open\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_CHOWN\"]}},"
-	"{\"names\":[\"close\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_SYS_BOOT\"]}},"
-	"{\"names\":[\"stat\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
-	"{\"names\":[\"fstat\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
-	"{\"names\":[\"lstat\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"amd64\",\"x32\"]}},"
-	"{\"names\":[\"poll\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"arches\":[\"amd64\"]}},"
-	"{\"names\":[\"mmap\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"s390\",\"s390x\"]}},"
-	"{\"names\":[\"brk\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}},"
-	"{\"names\":[\"pipe\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"99.9\"}},"
-	"{\"names\":[\"dup\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"minKernel\":\"4.8\"}}]}",
-	/* the OCI form */
-	"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_X86\",\"SCMP_ARCH_X32\"],\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"],"
-	"\"syscalls\":[{\"names\":[\"getcwd\",\"chmod\",\"socketcall\",\"no_such_call\"],\"action\":\"SCMP_ACT_ALLOW\"}]}",
-	/* docker's archMap, comments and nulls */
-	"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"archMap\":[{\"architecture\":\"SCMP_ARCH_X86_64\",\"subArchitectures\":[\"SCMP_ARCH_X86\",\"SCMP_ARCH_X32\"]},"
-	"{\"architecture\":\"SCMP_ARCH_RISCV64\",\"subArchitectures\":null}],\"syscalls\":[{\"names\":[\"getcwd\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":null,"
-	"\"comment\":\"why\",\"includes\":{},\"excludes\":{}}]}",
-	NULL,
+    /* nothing but a default */
+    PROFILE(ALLOW, ""),
+    PROFILE(ERRNO, ""),
+    /* every action as a verdict */
+    PROFILE(ERRNO, RULE("read", ALLOW, "") "," RULE("write", KILL, "") "," RULE("open", KILL_THREAD, "") "," RULE(
+		       "close", KILL_PROCESS, "") "," RULE("stat", TRAP, "") "," RULE("fstat", LOG, "") "," RULE("lstat", TRACE, "")),
+    /* every action as the default */
+    PROFILE(KILL, RULE("read", ALLOW, "")),
+    PROFILE(KILL_PROCESS, RULE("read", ALLOW, "")),
+    PROFILE(TRAP, RULE("read", ALLOW, "")),
+    PROFILE(LOG, RULE("read", ERRNO, "")),
+    PROFILE(TRACE, RULE("read", ERRNO, "")),
+    PROFILE(KILL_THREAD, RULE("read", LOG, "")),
+    /* every operator, one value in each half and in both */
+    PROFILE(ERRNO,
+	    RULE("read", ALLOW, ARG(0, 7, NE)) "," RULE("write", ALLOW, ARG(1, 4294967303, LT)) "," RULE(
+		"open", ALLOW,
+		ARG(2, 4294967296, LE)) "," RULE("close", ALLOW,
+						 ARG(3, 81985529216486895,
+						     EQ)) "," RULE("stat", ALLOW,
+								   ARG(4, 4294967295, GE)) "," RULE("fstat", ALLOW,
+												    ARG(5, 9223372036854775807, GT))),
+    PROFILE(ALLOW,
+	    RULE("read", ERRNO, ARG(0, 0, NE)) "," RULE("write", ERRNO, ARG(1, 1, LT)) "," RULE("open", ERRNO, ARG(2, 0, LE)) "," RULE(
+		"close", ERRNO, ARG(3, 0, EQ)) "," RULE("stat", ERRNO, ARG(4, 1, GE)) "," RULE("fstat", ERRNO, ARG(5, 0, GT))),
+    /* masks: low, high, both, whole, none; value two */
+    PROFILE(ERRNO,
+	    RULE("clone", ALLOW, ARG2(0, 2114060288, 0, MASKED_EQ)) "," RULE("read", ALLOW, ARG2(1, 65280, 4608, MASKED_EQ)) "," RULE(
+		"write", ALLOW,
+		ARG2(2, 1095216660480, 4294967296,
+		     MASKED_EQ)) "," RULE("open", ALLOW,
+					  ARG2(3, 4294967295, 5, MASKED_EQ)) "," RULE("close", ALLOW,
+										      ARG2(4, 72057594037927937, 1,
+											   MASKED_EQ)) "," RULE("stat", ALLOW,
+														ARG2(5, 0, 0, MASKED_EQ))),
+    /* several arguments ANDed */
+    PROFILE(ERRNO, RULE("socket", ALLOW, ARG(0, 2, EQ) "," ARG(1, 1, EQ) "," ARG(2, 6, LE)) "," RULE(
+		       "mmap", ALLOW, ARG2(2, 4, 0, MASKED_EQ) "," ARG(4, 10, GT))),
+    /* one argument twice: ORed */
+    PROFILE(ERRNO, RULE("personality", ALLOW, ARG(0, 0, EQ) "," ARG(0, 8, EQ) "," ARG(0, 131072, EQ) "," ARG(0, 4294967295, EQ))),
+    PROFILE(ERRNO, RULE("prctl", ALLOW, ARG(0, 3, EQ) "," ARG(1, 9, EQ) "," ARG(0, 5, EQ))),
+    /* several rules for one call ORed, as docker writes socket */
+    PROFILE(ERRNO,
+	    RULE("socket", ALLOW, ARG(0, 38, LT)) "," RULE("socket", ALLOW, ARG(0, 39, EQ)) "," RULE("socket", ALLOW, ARG(0, 40, GT))),
+    /* a rule without conditions beats conditional ones, before and after them */
+    PROFILE(ERRNO, RULE("ioctl", ALLOW, "") "," RULE("ioctl", KILL, ARG(1, 5, EQ)) "," RULE("fcntl", KILL,
+											    ARG(1, 5, EQ)) "," RULE("fcntl", ALLOW, "")),
+    /* a rule with the default's verdict says nothing */
+    PROFILE(ALLOW, RULE("ioctl", ERRNO, ARG(1, 21522, EQ)) "," RULE("ioctl", ALLOW, "")),
+    /* different verdicts for separate values */
+    PROFILE(ALLOW, RULE("ioctl", ERRNO, ARG(1, 1, EQ)) "," RULE("ioctl", KILL, ARG(1, 2, EQ)) "," RULE(
+		       "ioctl", TRAP, ARG(1, 3, EQ)) "," RULE("ioctl", LOG, ARG(1, 4, EQ))),
+    /* errnoRet, the default's too, 0 and the largest */
+    "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":38,\"syscalls\":[{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\","
+    "\"errnoRet\":1},"
+    "{\"names\":[\"write\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":0},{\"names\":[\"open\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":"
+    "4094},"
+    "{\"names\":[\"close\"],\"action\":\"SCMP_ACT_TRACE\",\"errnoRet\":65535},{\"name\":\"stat\",\"action\":\"SCMP_ACT_ERRNO\",\"errno\":"
+    "\"EACCES\"}]}",
+    /* gates of every kind */
+    "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":["
+    "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_CHOWN\"]}},"
+    "{\"names\":[\"write\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_CHOWN\",\"CAP_SYS_BOOT\"]}},"
+    "{\"names\":[\"open\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_CHOWN\"]}},"
+    "{\"names\":[\"close\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_SYS_BOOT\"]}},"
+    "{\"names\":[\"stat\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
+    "{\"names\":[\"fstat\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
+    "{\"names\":[\"lstat\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"amd64\",\"x32\"]}},"
+    "{\"names\":[\"poll\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"arches\":[\"amd64\"]}},"
+    "{\"names\":[\"mmap\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"arches\":[\"s390\",\"s390x\"]}},"
+    "{\"names\":[\"brk\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"4.8\"}},"
+    "{\"names\":[\"pipe\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"minKernel\":\"99.9\"}},"
+    "{\"names\":[\"dup\"],\"action\":\"SCMP_ACT_ALLOW\",\"excludes\":{\"minKernel\":\"4.8\"}}]}",
+    /* the OCI form */
+    "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_X86\",\"SCMP_ARCH_X32\"],\"flags\":["
+    "\"SECCOMP_FILTER_FLAG_LOG\"],"
+    "\"syscalls\":[{\"names\":[\"getcwd\",\"chmod\",\"socketcall\",\"no_such_call\"],\"action\":\"SCMP_ACT_ALLOW\"}]}",
+    /* docker's archMap, comments and nulls */
+    "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"archMap\":[{\"architecture\":\"SCMP_ARCH_X86_64\",\"subArchitectures\":[\"SCMP_ARCH_X86\","
+    "\"SCMP_ARCH_X32\"]},"
+    "{\"architecture\":\"SCMP_ARCH_RISCV64\",\"subArchitectures\":null}],\"syscalls\":[{\"names\":[\"getcwd\"],\"action\":\"SCMP_ACT_"
+    "ALLOW\",\"args\":null,"
+    "\"comment\":\"why\",\"includes\":{},\"excludes\":{}}]}",
+    NULL,
 };

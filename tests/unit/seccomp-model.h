@@ -18,8 +18,8 @@ bool model_rule_counts(const struct seccomp_rule *r, const struct seccomp_env *e
 int model_each_call(const struct seccomp_profile *p, enum seccomp_arch arch, int (*fn)(const struct seccomp_data *d, void *ctx), void *ctx);
 /** model_random() - xorshift: the same sequence everywhere. */
 uint64_t model_random(uint64_t *state);
-/** model_random_profile() - a profile text (caller frees) drawn from @state. @clean: rules of one call never overlap with different verdicts,
- *  which is where libseccomp's answer depends on its own ordering. */
+/** model_random_profile() - a profile text (caller frees) drawn from @state. @clean: rules of one call never overlap with different
+ * verdicts, which is where libseccomp's answer depends on its own ordering. */
 char *model_random_profile(uint64_t *state, bool clean);
 /** hand_profiles - hand-written profiles, NULL-terminated; one feature each, named in its comment. */
 extern const char *const hand_profiles[];

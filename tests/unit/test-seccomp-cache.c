@@ -68,7 +68,8 @@ static int count(const char *path)
 	return n;
 }
 
-static const char text[] = "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"],\"syscalls\":[{\"name\":\"read\",\"action\":\"SCMP_ACT_ALLOW\"}]}";
+static const char text[] = "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"flags\":[\"SECCOMP_FILTER_FLAG_LOG\"],\"syscalls\":[{\"name\":\"read\","
+			   "\"action\":\"SCMP_ACT_ALLOW\"}]}";
 
 static void second_time_is_from_the_cache(void **state)
 {
@@ -227,9 +228,12 @@ static void cached_is_quick(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(second_time_is_from_the_cache, setup, teardown), cmocka_unit_test_setup_teardown(every_input_has_its_own_name, setup, teardown),
-		cmocka_unit_test_setup_teardown(damage_is_repaired, setup, teardown),		 cmocka_unit_test_setup_teardown(failures_leave_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),			 cmocka_unit_test_setup_teardown(cached_is_quick, setup, teardown),
+	    cmocka_unit_test_setup_teardown(second_time_is_from_the_cache, setup, teardown),
+	    cmocka_unit_test_setup_teardown(every_input_has_its_own_name, setup, teardown),
+	    cmocka_unit_test_setup_teardown(damage_is_repaired, setup, teardown),
+	    cmocka_unit_test_setup_teardown(failures_leave_nothing, setup, teardown),
+	    cmocka_unit_test_setup_teardown(many_at_once, setup, teardown),
+	    cmocka_unit_test_setup_teardown(cached_is_quick, setup, teardown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,10 +37,46 @@ static uint32_t ask(const struct seccomp_program *p, const char *name, uint64_t 
 
 static void default_denies_what_it_promises(void **state)
 {
-	static const char *const denied[] = {"io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd", "keyctl", "add_key", "request_key", "unshare", "setns",
-					     "mount", "umount2", "fsopen", "open_tree", "open_tree_attr", "move_mount", "bpf", "perf_event_open", "kexec_load", "kexec_file_load", "init_module",
-					     "reboot", "swapon", "pivot_root", "quotactl", "open_by_handle_at", "vmsplice", "acct", "syslog", "iopl", "settimeofday",
-					     "lsm_set_self_attr", "move_pages", "fanotify_init", "sethostname", "nfsservctl", "_sysctl", "create_module", "uselib", "ustat", "sysfs"};
+	static const char *const denied[] = {"io_uring_setup",
+					     "io_uring_enter",
+					     "io_uring_register",
+					     "userfaultfd",
+					     "keyctl",
+					     "add_key",
+					     "request_key",
+					     "unshare",
+					     "setns",
+					     "mount",
+					     "umount2",
+					     "fsopen",
+					     "open_tree",
+					     "open_tree_attr",
+					     "move_mount",
+					     "bpf",
+					     "perf_event_open",
+					     "kexec_load",
+					     "kexec_file_load",
+					     "init_module",
+					     "reboot",
+					     "swapon",
+					     "pivot_root",
+					     "quotactl",
+					     "open_by_handle_at",
+					     "vmsplice",
+					     "acct",
+					     "syslog",
+					     "iopl",
+					     "settimeofday",
+					     "lsm_set_self_attr",
+					     "move_pages",
+					     "fanotify_init",
+					     "sethostname",
+					     "nfsservctl",
+					     "_sysctl",
+					     "create_module",
+					     "uselib",
+					     "ustat",
+					     "sysfs"};
 	_cleanup_seccomp_program_ struct seccomp_program p = compile(seccomp_profile_default(), plain);
 	for (size_t i = 0; i < ARRAY_LEN(denied); i++)
 		if (ask(&p, denied[i], 0, 0) != DENIED)
@@ -98,7 +134,8 @@ static void sys_admin_unlocks_only_when_told(void **state)
 
 static void default_is_small_and_deterministic(void **state)
 {
-	_cleanup_seccomp_program_ struct seccomp_program a = compile(seccomp_profile_default(), plain), b = compile(seccomp_profile_default(), plain);
+	_cleanup_seccomp_program_ struct seccomp_program a = compile(seccomp_profile_default(), plain),
+							 b = compile(seccomp_profile_default(), plain);
 	assert_int_equal(a.n, b.n);
 	assert_memory_equal(a.insn, b.insn, a.n * sizeof(a.insn[0]));
 	print_message("default profile: %zu instructions\n", a.n);
@@ -106,7 +143,8 @@ static void default_is_small_and_deterministic(void **state)
 	size_t names = 0, conds = 0;
 	const struct seccomp_rule *first = &seccomp_profile_default()->rules[0];
 	for (conds = first->n_conds; first->names[names]; names++)
-		assert_true(syscall_number(SECCOMP_ARCH_X86_64, first->names[names]) >= 0 || syscall_number(SECCOMP_ARCH_AARCH64, first->names[names]) >= 0);
+		assert_true(syscall_number(SECCOMP_ARCH_X86_64, first->names[names]) >= 0 ||
+			    syscall_number(SECCOMP_ARCH_AARCH64, first->names[names]) >= 0);
 	assert_int_equal(conds, 0);
 	assert_true(names <= 361);
 }
@@ -137,10 +175,14 @@ static void check_model(const struct seccomp_profile *p, const struct seccomp_en
 }
 
 static const struct seccomp_env envs[] = {
-	{.arch = SECCOMP_ARCH_X86_64, .caps = PODMAN_CAPS, .kernel_major = 6, .kernel_minor = 1},
-	{.arch = SECCOMP_ARCH_X86_64, .caps = ~UINT64_C(0) >> 23, .kernel_major = 6, .kernel_minor = 18, .flags = SECCOMP_ENV_SYS_ADMIN_UNLOCKS},
-	{.arch = SECCOMP_ARCH_X86_64, .caps = PODMAN_CAPS, .kernel_major = 6, .kernel_minor = 1, .flags = SECCOMP_ENV_ALLOW_SUBARCHES},
-	{.arch = SECCOMP_ARCH_AARCH64, .caps = SYS_ADMIN, .kernel_major = 4, .kernel_minor = 4},
+    {.arch = SECCOMP_ARCH_X86_64, .caps = PODMAN_CAPS, .kernel_major = 6, .kernel_minor = 1},
+    {.arch = SECCOMP_ARCH_X86_64,
+     .caps = ~UINT64_C(0) >> 23,
+     .kernel_major = 6,
+     .kernel_minor = 18,
+     .flags = SECCOMP_ENV_SYS_ADMIN_UNLOCKS},
+    {.arch = SECCOMP_ARCH_X86_64, .caps = PODMAN_CAPS, .kernel_major = 6, .kernel_minor = 1, .flags = SECCOMP_ENV_ALLOW_SUBARCHES},
+    {.arch = SECCOMP_ARCH_AARCH64, .caps = SYS_ADMIN, .kernel_major = 4, .kernel_minor = 4},
 };
 
 static void agrees_with_the_model(void **state)
@@ -171,7 +213,8 @@ static void sub_architecture_is_filtered_by_its_own_numbers(void **state)
 	_cleanup_seccomp_profile_ struct seccomp_profile *p = NULL;
 	assert_int_equal(seccomp_profile_parse(text, strlen(text), "t", &p, NULL), 0);
 	struct seccomp_env env = plain;
-	struct seccomp_data getpid32 = {.nr = 20, .arch = AUDIT_ARCH_I386}, writev64 = {.nr = 20, .arch = AUDIT_ARCH_X86_64}, exotic = {.arch = AUDIT_ARCH_S390X};
+	struct seccomp_data getpid32 = {.nr = 20, .arch = AUDIT_ARCH_I386}, writev64 = {.nr = 20, .arch = AUDIT_ARCH_X86_64},
+			    exotic = {.arch = AUDIT_ARCH_S390X};
 	_cleanup_seccomp_program_ struct seccomp_program shut = compile(p, env);
 	env.flags = SECCOMP_ENV_ALLOW_SUBARCHES;
 	_cleanup_seccomp_program_ struct seccomp_program open = compile(p, env);
@@ -189,9 +232,11 @@ static char *wide_profile(size_t names, size_t conds)
 	struct strbuf b = STRBUF_INIT(4 << 20);
 	strbuf_adds(&b, "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[");
 	for (size_t i = 0; i < names; i++) {
-		strbuf_addf(&b, "%s{\"name\":\"%s\",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[", i ? "," : "", syscall_name(SECCOMP_ARCH_X86_64, (int) i));
+		strbuf_addf(&b, "%s{\"name\":\"%s\",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[", i ? "," : "",
+			    syscall_name(SECCOMP_ARCH_X86_64, (int) i));
 		for (size_t c = 0; c < conds; c++)
-			strbuf_addf(&b, "%s{\"index\":%zu,\"value\":%zu,\"op\":\"SCMP_CMP_%s\"}", c ? "," : "", c % 6, (i + c) << 30, c % 2 ? "GE" : "NE");
+			strbuf_addf(&b, "%s{\"index\":%zu,\"value\":%zu,\"op\":\"SCMP_CMP_%s\"}", c ? "," : "", c % 6, (i + c) << 30,
+				    c % 2 ? "GE" : "NE");
 		strbuf_adds(&b, "]}");
 	}
 	strbuf_adds(&b, "]}");
@@ -219,8 +264,9 @@ static void long_programs_jump_right(void **state)
 
 static void notify_is_refused(void **state)
 {
-	static const char *const texts[] = {"{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}",
-					    "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"mount\",\"action\":\"SCMP_ACT_NOTIFY\"}]}"};
+	static const char *const texts[] = {
+	    "{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}",
+	    "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"mount\",\"action\":\"SCMP_ACT_NOTIFY\"}]}"};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		_cleanup_seccomp_profile_ struct seccomp_profile *p = NULL;
 		struct seccomp_program prog = {0};
@@ -234,7 +280,8 @@ static void notify_is_refused(void **state)
 
 static void errno_bounds(void **state)
 {
-	static const char text[] = "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"read\",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":4095}]}";
+	static const char text[] =
+	    "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[{\"name\":\"read\",\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":4095}]}";
 	_cleanup_seccomp_profile_ struct seccomp_profile *p = NULL;
 	assert_int_equal(seccomp_profile_parse(text, strlen(text), "t", &p, NULL), 0);
 	_cleanup_seccomp_program_ struct seccomp_program prog = compile(p, plain);
@@ -262,14 +309,15 @@ static void allow_list_for_helpers(void **state)
 static void the_checker_refuses_what_the_kernel_would(void **state)
 {
 	static const struct sock_filter bad[][2] = {
-		{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0)},	   /* no return */
-		{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 2), BPF_STMT(BPF_RET | BPF_K, 0)},		   /* not aligned */
-		{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64), BPF_STMT(BPF_RET | BPF_K, 0)},		   /* outside */
-		{BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), BPF_STMT(BPF_RET | BPF_K, 0)},	   /* over the end */
-		{BPF_STMT(BPF_JMP | BPF_JA, 0xffffffff), BPF_STMT(BPF_RET | BPF_K, 0)},		   /* backwards */
-		{BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), BPF_STMT(BPF_RET | BPF_K, 0)},		   /* not for seccomp */
-		{BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 0)}, {BPF_STMT(BPF_ST, 16), BPF_STMT(BPF_RET | BPF_K, 0)},
-		{BPF_STMT(0xffff, 0), BPF_STMT(BPF_RET | BPF_K, 0)},
+	    {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0), BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0)}, /* no return */
+	    {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 2), BPF_STMT(BPF_RET | BPF_K, 0)}, /* not aligned */
+	    {BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 64), BPF_STMT(BPF_RET | BPF_K, 0)}, /* outside */
+	    {BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0), BPF_STMT(BPF_RET | BPF_K, 0)}, /* over the end */
+	    {BPF_STMT(BPF_JMP | BPF_JA, 0xffffffff), BPF_STMT(BPF_RET | BPF_K, 0)}, /* backwards */
+	    {BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 0), BPF_STMT(BPF_RET | BPF_K, 0)}, /* not for seccomp */
+	    {BPF_STMT(BPF_ALU | BPF_DIV | BPF_K, 0), BPF_STMT(BPF_RET | BPF_K, 0)},
+	    {BPF_STMT(BPF_ST, 16), BPF_STMT(BPF_RET | BPF_K, 0)},
+	    {BPF_STMT(0xffff, 0), BPF_STMT(BPF_RET | BPF_K, 0)},
 	};
 	struct err err;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -282,11 +330,17 @@ static void the_checker_refuses_what_the_kernel_would(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(default_denies_what_it_promises), cmocka_unit_test(truncated_arguments_cannot_be_smuggled),
-		cmocka_unit_test(sys_admin_unlocks_only_when_told), cmocka_unit_test(default_is_small_and_deterministic),
-		cmocka_unit_test(agrees_with_the_model), cmocka_unit_test(sub_architecture_is_filtered_by_its_own_numbers),
-		cmocka_unit_test(long_programs_jump_right), cmocka_unit_test(notify_is_refused), cmocka_unit_test(errno_bounds),
-		cmocka_unit_test(allow_list_for_helpers), cmocka_unit_test(the_checker_refuses_what_the_kernel_would),
+	    cmocka_unit_test(default_denies_what_it_promises),
+	    cmocka_unit_test(truncated_arguments_cannot_be_smuggled),
+	    cmocka_unit_test(sys_admin_unlocks_only_when_told),
+	    cmocka_unit_test(default_is_small_and_deterministic),
+	    cmocka_unit_test(agrees_with_the_model),
+	    cmocka_unit_test(sub_architecture_is_filtered_by_its_own_numbers),
+	    cmocka_unit_test(long_programs_jump_right),
+	    cmocka_unit_test(notify_is_refused),
+	    cmocka_unit_test(errno_bounds),
+	    cmocka_unit_test(allow_list_for_helpers),
+	    cmocka_unit_test(the_checker_refuses_what_the_kernel_would),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,10 +70,14 @@ static const struct {
 	const char *name, *reason;
 	bool (*applies)(const struct seccomp_profile *p, const struct seccomp_data *d);
 } differences[] = {
-	{"new numbers", "libseccomp answers the default; we answer ENOSYS when the default is an errno, as runc patches into its filters (C3)", is_new},
-	{"x32", "libseccomp takes the bit for a foreign architecture (and -1 for an unknown call); we answer as a kernel without x32 (C2)", is_x32},
-	{"mixed orderings", "libseccomp 2.5 shares the test of the high half between rules of one call, and then takes arg < v or arg >= v for true though "
-			    "neither holds; we answer as the model", is_mixed_ordering},
+    {"new numbers", "libseccomp answers the default; we answer ENOSYS when the default is an errno, as runc patches into its filters (C3)",
+     is_new},
+    {"x32", "libseccomp takes the bit for a foreign architecture (and -1 for an unknown call); we answer as a kernel without x32 (C2)",
+     is_x32},
+    {"mixed orderings",
+     "libseccomp 2.5 shares the test of the high half between rules of one call, and then takes arg < v or arg >= v for true though "
+     "neither holds; we answer as the model",
+     is_mixed_ordering},
 };
 
 static const char *excuse(const struct seccomp_profile *p, const struct seccomp_data *d)
@@ -87,8 +91,13 @@ static const char *excuse(const struct seccomp_profile *p, const struct seccomp_
 /* ---- libseccomp ---- */
 
 static const enum scmp_compare scmp_ops[] = {
-	[SECCOMP_OP_NE] = SCMP_CMP_NE, [SECCOMP_OP_LT] = SCMP_CMP_LT, [SECCOMP_OP_LE] = SCMP_CMP_LE,		[SECCOMP_OP_EQ] = SCMP_CMP_EQ,
-	[SECCOMP_OP_GE] = SCMP_CMP_GE, [SECCOMP_OP_GT] = SCMP_CMP_GT, [SECCOMP_OP_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
+    [SECCOMP_OP_NE] = SCMP_CMP_NE,
+    [SECCOMP_OP_LT] = SCMP_CMP_LT,
+    [SECCOMP_OP_LE] = SCMP_CMP_LE,
+    [SECCOMP_OP_EQ] = SCMP_CMP_EQ,
+    [SECCOMP_OP_GE] = SCMP_CMP_GE,
+    [SECCOMP_OP_GT] = SCMP_CMP_GT,
+    [SECCOMP_OP_MASKED_EQ] = SCMP_CMP_MASKED_EQ,
 };
 
 static void add(scmp_filter_ctx ctx, uint32_t ret, int nr, const struct seccomp_cond *c, size_t n)
@@ -97,7 +106,7 @@ static void add(scmp_filter_ctx ctx, uint32_t ret, int nr, const struct seccomp_
 	assert_true(n <= SECCOMP_ARGS);
 	for (size_t i = 0; i < n; i++) {
 		assert_true(c[i].op <= SECCOMP_OP_MASKED_EQ);
-		cmp[i] = (struct scmp_arg_cmp) {c[i].arg, scmp_ops[c[i].op], c[i].value, c[i].value2};
+		cmp[i] = (struct scmp_arg_cmp){c[i].arg, scmp_ops[c[i].op], c[i].value, c[i].value2};
 	}
 	int r = seccomp_rule_add_array(ctx, ret, nr, (unsigned) n, cmp);
 	if (r != 0 && r != -EEXIST)
@@ -150,8 +159,8 @@ static int compare(const struct seccomp_data *d, void *ctx)
 	if (ours != model)
 		print_profile(x);
 	if (ours != model)
-		fail_msg("call 0x%x(0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx): ours 0x%x, model 0x%x", d->nr, d->args[0], d->args[1], d->args[2],
-			 d->args[3], d->args[4], d->args[5], ours, model);
+		fail_msg("call 0x%x(0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx): ours 0x%x, model 0x%x", d->nr, d->args[0], d->args[1],
+			 d->args[2], d->args[3], d->args[4], d->args[5], ours, model);
 	uint32_t theirs = seccomp_simulate(x->theirs.insn, x->theirs.n, d);
 	if (ours != theirs && excuse(x->p, d)) {
 		x->excused++;
@@ -160,8 +169,8 @@ static int compare(const struct seccomp_data *d, void *ctx)
 	if (ours != theirs)
 		print_profile(x);
 	if (ours != theirs)
-		fail_msg("call 0x%x(0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx): ours 0x%x, libseccomp 0x%x", d->nr, d->args[0], d->args[1], d->args[2],
-			 d->args[3], d->args[4], d->args[5], ours, theirs);
+		fail_msg("call 0x%x(0x%llx 0x%llx 0x%llx 0x%llx 0x%llx 0x%llx): ours 0x%x, libseccomp 0x%x", d->nr, d->args[0], d->args[1],
+			 d->args[2], d->args[3], d->args[4], d->args[5], ours, theirs);
 	x->compared++;
 	return 0;
 }
@@ -174,7 +183,8 @@ static void compare_foreign(struct pair *x)
 			struct seccomp_data d = {.nr = nr, .arch = arches[i]};
 			uint32_t ours = seccomp_simulate(x->ours.insn, x->ours.n, &d);
 			assert_int_equal(ours, model_verdict(x->p, x->env, &d));
-			if (!(x->p->arches & 1u << SECCOMP_ARCH_X86)) /* then we say ENOSYS where libseccomp, told of no other architecture, kills (C1) */
+			if (!(x->p->arches &
+			      1u << SECCOMP_ARCH_X86)) /* then we say ENOSYS where libseccomp, told of no other architecture, kills (C1) */
 				assert_int_equal(ours, seccomp_simulate(x->theirs.insn, x->theirs.n, &d));
 		}
 }
@@ -198,7 +208,7 @@ static void check_text(const char *text, const struct seccomp_env *env, struct p
 
 static struct seccomp_env test_env(uint64_t caps, uint32_t flags)
 {
-	return (struct seccomp_env) {.arch = SECCOMP_ARCH_X86_64, .caps = caps, .kernel_major = 6, .kernel_minor = 9, .flags = flags};
+	return (struct seccomp_env){.arch = SECCOMP_ARCH_X86_64, .caps = caps, .kernel_major = 6, .kernel_minor = 9, .flags = flags};
 }
 
 #define PODMAN_CAPS UINT64_C(0x800405fb) /* the container's eleven */
@@ -210,7 +220,8 @@ static void default_profile(void **state)
 	struct err err;
 	struct pair sum = {0};
 	assert_int_equal(seccomp_default_write_json(&b, &err), 0);
-	const struct seccomp_env envs[] = {test_env(PODMAN_CAPS, 0), test_env(0, 0), test_env(ALL_CAPS, 0), test_env(ALL_CAPS, SECCOMP_ENV_SYS_ADMIN_UNLOCKS)};
+	const struct seccomp_env envs[] = {test_env(PODMAN_CAPS, 0), test_env(0, 0), test_env(ALL_CAPS, 0),
+					   test_env(ALL_CAPS, SECCOMP_ENV_SYS_ADMIN_UNLOCKS)};
 	for (size_t i = 0; i < ARRAY_LEN(envs); i++)
 		check_text(b.s, &envs[i], &sum);
 	print_message("%zu calls equal, %zu differ as intended\n", sum.compared, sum.excused);
@@ -247,9 +258,10 @@ static void a_wrong_filter_is_noticed(void **state)
 	/* the comparison itself: two profiles that differ in one boundary must not pass for equal */
 	struct err err;
 	_cleanup_seccomp_profile_ struct seccomp_profile *a = NULL, *b = NULL;
-	static const char *const text[] = {
-		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"name\":\"read\",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":7,\"op\":\"SCMP_CMP_LE\"}]}]}",
-		"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"name\":\"read\",\"action\":\"SCMP_ACT_ALLOW\",\"args\":[{\"index\":0,\"value\":7,\"op\":\"SCMP_CMP_LT\"}]}]}"};
+	static const char *const text[] = {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"name\":\"read\",\"action\":\"SCMP_ACT_"
+					   "ALLOW\",\"args\":[{\"index\":0,\"value\":7,\"op\":\"SCMP_CMP_LE\"}]}]}",
+					   "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"name\":\"read\",\"action\":\"SCMP_ACT_"
+					   "ALLOW\",\"args\":[{\"index\":0,\"value\":7,\"op\":\"SCMP_CMP_LT\"}]}]}"};
 	assert_int_equal(seccomp_profile_parse(text[0], strlen(text[0]), "a", &a, &err), 0);
 	assert_int_equal(seccomp_profile_parse(text[1], strlen(text[1]), "b", &b, &err), 0);
 	struct seccomp_env env = test_env(0, 0);
@@ -267,7 +279,7 @@ static void a_wrong_filter_is_noticed(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(default_profile), cmocka_unit_test(hand_written_profiles), cmocka_unit_test(random_profiles),
-					   cmocka_unit_test(a_wrong_filter_is_noticed)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(default_profile), cmocka_unit_test(hand_written_profiles),
+					   cmocka_unit_test(random_profiles), cmocka_unit_test(a_wrong_filter_is_noticed)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
