@@ -85,9 +85,12 @@ class FakeEngine:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.bind(self.path)
         self.sock.listen(64)
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.acceptor = threading.Thread(target=self._accept, daemon=True)
+        self.acceptor.start()
 
     def close(self):
+        self.sock.shutdown(socket.SHUT_RDWR)  # wakes accept(); the number is free for another only when its thread has left
+        self.acceptor.join()
         self.sock.close()
         shutil.rmtree(self.dir)
 
@@ -597,7 +600,7 @@ class VerbTest(CliTest):
         ):
             with self.subTest(args=args):
                 r = self.run_(e, *args)
-                self.assertEqual((r.code, r.out), (0, "a\nb\n"))
+                self.assertEqual((r.code, r.out, r.err), (0, "a\nb\n", ""))
                 self.assertEqual(e.find("POST", "/containers/b/" + path)[0].query, query)
         self.assertEqual(self.run_(e, "rm", "-fv", "a").code, 0)
         self.assertEqual(e.calls[-1].query, {"force": "1", "v": "1"})
