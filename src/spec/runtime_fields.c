@@ -9,7 +9,7 @@
 #define TABLE(name)                                                                                                                                  \
 	const struct field_table name = {name##_rows, ARRAY_LEN(name##_rows)}
 
-static const struct field process_fields_rows[] = {
+static const struct field spec_process_fields_rows[] = {
 	ROW(struct process_spec, "terminal", FIELD_BOOL, terminal),
 	ROW(struct process_spec, "args", FIELD_STRV, args),
 	ROW(struct process_spec, "env", FIELD_STRV, env),
@@ -19,17 +19,17 @@ static const struct field process_fields_rows[] = {
 	ROW(struct process_spec, "apparmorProfile", FIELD_STR, apparmor_profile),
 	ROW(struct process_spec, "selinuxLabel", FIELD_STR, selinux_label),
 };
-TABLE(process_fields);
+TABLE(spec_process_fields);
 
-static const struct field mount_fields_rows[] = {
+static const struct field spec_mount_fields_rows[] = {
 	ROW(struct mount_spec, "destination", FIELD_STR, destination),
 	ROW(struct mount_spec, "type", FIELD_STR, type),
 	ROW(struct mount_spec, "source", FIELD_STR, source),
 	ROW(struct mount_spec, "options", FIELD_STRV, options),
 };
-TABLE(mount_fields);
+TABLE(spec_mount_fields);
 
-static const struct field coffer_fields_rows[] = {
+static const struct field spec_coffer_fields_rows[] = {
 	ROW(struct coffer_ext, "layers", FIELD_STRV, layers),
 	ROW(struct coffer_ext, "upper", FIELD_STR, upper),
 	ROW(struct coffer_ext, "work", FIELD_STR, work),
@@ -45,31 +45,31 @@ static const struct field coffer_fields_rows[] = {
 	ROW(struct coffer_ext, "lockUserns", FIELD_BOOL, lock_userns),
 	ROW(struct coffer_ext, "createCwd", FIELD_BOOL, create_cwd),
 };
-TABLE(coffer_fields);
+TABLE(spec_coffer_fields);
 
-static const struct field memory_fields_rows[] = {
+static const struct field spec_memory_fields_rows[] = {
 	ROW_HAS(struct resources_spec, "limit", FIELD_I64, memory, has_memory),
 	ROW_HAS(struct resources_spec, "reservation", FIELD_I64, reservation, has_reservation),
 	ROW_HAS(struct resources_spec, "swap", FIELD_I64, swap, has_swap),
 	ROW_HAS(struct resources_spec, "disableOOMKiller", FIELD_BOOL, oom_disable, has_oom_disable),
 };
-TABLE(memory_fields);
+TABLE(spec_memory_fields);
 
-static const struct field cpu_fields_rows[] = {
+static const struct field spec_cpu_fields_rows[] = {
 	ROW_HAS(struct resources_spec, "shares", FIELD_U64, shares, has_shares),
 	ROW_HAS(struct resources_spec, "quota", FIELD_I64, quota, has_quota),
 	ROW_HAS(struct resources_spec, "period", FIELD_U64, period, has_period),
 	ROW(struct resources_spec, "cpus", FIELD_STR, cpus),
 	ROW(struct resources_spec, "mems", FIELD_STR, mems),
 };
-TABLE(cpu_fields);
+TABLE(spec_cpu_fields);
 
-static const struct field pids_fields_rows[] = {
+static const struct field spec_pids_fields_rows[] = {
 	ROW_HAS(struct resources_spec, "limit", FIELD_I64, pids, has_pids),
 };
-TABLE(pids_fields);
+TABLE(spec_pids_fields);
 
-static const struct field device_fields_rows[] = {
+static const struct field spec_device_fields_rows[] = {
 	ROW(struct device_spec, "path", FIELD_STR, path),
 	ROW(struct device_spec, "major", FIELD_I64, major),
 	ROW(struct device_spec, "minor", FIELD_I64, minor),
@@ -77,29 +77,29 @@ static const struct field device_fields_rows[] = {
 	ROW_HAS(struct device_spec, "uid", FIELD_U32, uid, has_uid),
 	ROW_HAS(struct device_spec, "gid", FIELD_U32, gid, has_gid),
 };
-TABLE(device_fields);
+TABLE(spec_device_fields);
 
-static const struct field linux_fields_rows[] = {
+static const struct field spec_linux_fields_rows[] = {
 	ROW(struct runtime_spec, "cgroupsPath", FIELD_STR, cgroups_path),
 	ROW(struct runtime_spec, "rootfsPropagation", FIELD_STR, rootfs_propagation),
 	ROW(struct runtime_spec, "maskedPaths", FIELD_STRV, masked_paths),
 	ROW(struct runtime_spec, "readonlyPaths", FIELD_STRV, readonly_paths),
 };
-TABLE(linux_fields);
+TABLE(spec_linux_fields);
 
-static const struct field top_fields_rows[] = {
+static const struct field spec_top_fields_rows[] = {
 	ROW(struct runtime_spec, "ociVersion", FIELD_STR, version),
 	ROW(struct runtime_spec, "hostname", FIELD_STR, hostname),
 	ROW(struct runtime_spec, "domainname", FIELD_STR, domainname),
 };
-TABLE(top_fields);
+TABLE(spec_top_fields);
 
-const char *const ns_names[NS_KIND_MAX_] = {
+const char *const spec_ns_names[NS_KIND_MAX_] = {
 	[NS_USER] = "user", [NS_MOUNT] = "mount", [NS_PID] = "pid",	  [NS_NET] = "network",
 	[NS_IPC] = "ipc",   [NS_UTS] = "uts",	  [NS_CGROUP] = "cgroup", [NS_TIME] = "time",
 };
 
-const struct cap_set_field cap_set_fields[5] = {
+const struct cap_set_field spec_cap_set_fields[5] = {
 	{"bounding", offsetof(struct caps_spec, bounding)},	  {"effective", offsetof(struct caps_spec, effective)},
 	{"inheritable", offsetof(struct caps_spec, inheritable)}, {"permitted", offsetof(struct caps_spec, permitted)},
 	{"ambient", offsetof(struct caps_spec, ambient)},
@@ -139,7 +139,7 @@ static int field_read(const struct field *f, const struct json *obj, void *p, st
 	return -EINVAL;
 }
 
-int fields_read(const struct field_table *t, const struct json *obj, void *base, struct err *err)
+int spec_fields_read(const struct field_table *t, const struct json *obj, void *base, struct err *err)
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct field *f = &t->v[i];
@@ -168,7 +168,7 @@ static bool field_present(const struct field *f, const void *base)
 	}
 }
 
-bool fields_any(const struct field_table *t, const void *base)
+bool spec_fields_any(const struct field_table *t, const void *base)
 {
 	for (size_t i = 0; i < t->n; i++)
 		if (field_present(&t->v[i], base))
@@ -203,7 +203,7 @@ static void field_write(const struct field *f, struct json_writer *w, const void
 	}
 }
 
-void fields_write(const struct field_table *t, struct json_writer *w, const void *base)
+void spec_fields_write(const struct field_table *t, struct json_writer *w, const void *base)
 {
 	for (size_t i = 0; i < t->n; i++)
 		if (field_present(&t->v[i], base))

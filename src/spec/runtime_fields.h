@@ -23,19 +23,19 @@ struct field_table {
 	size_t n;
 };
 
-extern const struct field_table process_fields, mount_fields, coffer_fields, memory_fields, cpu_fields, pids_fields, device_fields, linux_fields,
-	top_fields;
+extern const struct field_table spec_process_fields, spec_mount_fields, spec_coffer_fields, spec_memory_fields, spec_cpu_fields, spec_pids_fields, spec_device_fields, spec_linux_fields,
+	spec_top_fields;
 
 /* Names by number; the last entry is NULL. */
-extern const char *const ns_names[NS_KIND_MAX_];
+extern const char *const spec_ns_names[NS_KIND_MAX_];
 
 struct cap_set_field {
 	const char *key;
 	size_t off;
 };
-extern const struct cap_set_field cap_set_fields[5];
+extern const struct cap_set_field spec_cap_set_fields[5];
 
-int fields_read(const struct field_table *t, const struct json *obj, void *base, struct err *err);
-void fields_write(const struct field_table *t, struct json_writer *w, const void *base);
-/** fields_any() - whether fields_write() would write anything. */
-bool fields_any(const struct field_table *t, const void *base);
+int spec_fields_read(const struct field_table *t, const struct json *obj, void *base, struct err *err);
+void spec_fields_write(const struct field_table *t, struct json_writer *w, const void *base);
+/** spec_fields_any() - whether spec_fields_write() would write anything. */
+bool spec_fields_any(const struct field_table *t, const void *base);

@@ -61,8 +61,8 @@ static int read_caps(const struct json *proc, struct process_spec *p, struct err
 	if (r < 0 || !caps)
 		return r;
 	p->has_caps = true;
-	for (size_t i = 0; i < ARRAY_LEN(cap_set_fields); i++) {
-		r = read_cap_set(caps, cap_set_fields[i].key, (uint64_t *) ((char *) &p->caps + cap_set_fields[i].off), err);
+	for (size_t i = 0; i < ARRAY_LEN(spec_cap_set_fields); i++) {
+		r = read_cap_set(caps, spec_cap_set_fields[i].key, (uint64_t *) ((char *) &p->caps + spec_cap_set_fields[i].off), err);
 		if (r < 0)
 			return err_wrap(err, "capabilities");
 	}
@@ -165,7 +165,7 @@ static int read_rlimits(const struct json *proc, struct process_spec *p, struct 
 
 static int read_process(const struct json *proc, struct process_spec *p, struct err *err)
 {
-	int r = fields_read(&process_fields, proc, p, err);
+	int r = spec_fields_read(&spec_process_fields, proc, p, err);
 	r = r < 0 ? r : read_user(proc, p, err);
 	r = r < 0 ? r : read_console(proc, p, err);
 	r = r < 0 ? r : read_caps(proc, p, err);
@@ -234,7 +234,7 @@ static int read_mounts(const struct json *root, struct runtime_spec *s, struct e
 	JSON_FOREACH(v, i, arr) {
 		struct mount_spec *m = &s->mounts[i];
 		r = need_object(v, "mounts", i, err);
-		r = r < 0 ? r : fields_read(&mount_fields, v, m, err);
+		r = r < 0 ? r : spec_fields_read(&spec_mount_fields, v, m, err);
 		r = r < 0 ? r : read_id_map(v, "uidMappings", &m->uids, err);
 		r = r < 0 ? r : read_id_map(v, "gidMappings", &m->gids, err);
 		if (r >= 0 && (!m->destination || m->destination[0] != '/'))
@@ -250,7 +250,7 @@ static int read_mounts(const struct json *root, struct runtime_spec *s, struct e
 static int ns_from_name(const char *name)
 {
 	for (int i = 0; i < NS_KIND_MAX_; i++)
-		if (str_eq(ns_names[i], name))
+		if (str_eq(spec_ns_names[i], name))
 			return i;
 	return -EINVAL;
 }
@@ -316,7 +316,7 @@ static int read_devices(const struct json *linux_, struct runtime_spec *s, struc
 	JSON_FOREACH(v, i, arr) {
 		struct device_spec *d = &s->devices[i];
 		r = need_object(v, "devices", i, err);
-		r = r < 0 ? r : fields_read(&device_fields, v, d, err);
+		r = r < 0 ? r : spec_fields_read(&spec_device_fields, v, d, err);
 		r = r < 0 ? r : read_char(v, "type", "cbup", &d->type, err);
 		if (r >= 0 && (!d->path || d->path[0] != '/'))
 			r = err_set(err, ERR_INVALID, "path: '%s' is not an absolute path", d->path ?: "");
@@ -388,7 +388,7 @@ static int read_part(const struct json *obj, const char *key, const struct field
 	int r = json_read_obj(obj, key, &part, err);
 	if (r < 0 || !part)
 		return r;
-	r = fields_read(t, part, base, err);
+	r = spec_fields_read(t, part, base, err);
 	return r < 0 ? err_wrap(err, "%s", key) : 0;
 }
 
@@ -399,9 +399,9 @@ static int read_resources(const struct json *linux_, struct resources_spec *s, s
 	if (r < 0 || !res)
 		return r;
 	r = read_device_rules(res, s, err);
-	r = r < 0 ? r : read_part(res, "memory", &memory_fields, s, err);
-	r = r < 0 ? r : read_part(res, "cpu", &cpu_fields, s, err);
-	r = r < 0 ? r : read_part(res, "pids", &pids_fields, s, err);
+	r = r < 0 ? r : read_part(res, "memory", &spec_memory_fields, s, err);
+	r = r < 0 ? r : read_part(res, "cpu", &spec_cpu_fields, s, err);
+	r = r < 0 ? r : read_part(res, "pids", &spec_pids_fields, s, err);
 	r = r < 0 ? r : read_keyvals(res, "unified", &s->unified, &s->n_unified, err);
 	return r < 0 ? err_wrap(err, "resources") : 0;
 }
@@ -412,7 +412,7 @@ static int read_linux(const struct json *root, struct runtime_spec *s, struct er
 	int r = json_read_obj(root, "linux", &l, err);
 	if (r < 0 || !l)
 		return r;
-	r = fields_read(&linux_fields, l, s, err);
+	r = spec_fields_read(&spec_linux_fields, l, s, err);
 	r = r < 0 ? r : read_id_map(l, "uidMappings", &s->uids, err);
 	r = r < 0 ? r : read_id_map(l, "gidMappings", &s->gids, err);
 	r = r < 0 ? r : read_namespaces(l, s, err);
@@ -439,7 +439,7 @@ static int read_ext(const struct json *root, struct coffer_ext *e, struct err *e
 	if (r < 0 || !c)
 		return r;
 	e->present = true;
-	r = fields_read(&coffer_fields, c, e, err);
+	r = spec_fields_read(&spec_coffer_fields, c, e, err);
 	return r < 0 ? err_wrap(err, "coffer") : 0;
 }
 
@@ -457,7 +457,7 @@ static int read_root(const struct json *root, struct runtime_spec *s, struct err
 static int read_document(const struct json *root, struct runtime_spec *s, struct err *err)
 {
 	const struct json *proc = NULL;
-	int r = fields_read(&top_fields, root, s, err);
+	int r = spec_fields_read(&spec_top_fields, root, s, err);
 	if (r < 0)
 		return r;
 	if (!s->version || !str_after(s->version, "1."))

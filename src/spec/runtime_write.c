@@ -11,9 +11,9 @@
 static void write_caps(struct json_writer *w, const struct caps_spec *c)
 {
 	jw_obj(w, "capabilities");
-	for (size_t i = 0; i < ARRAY_LEN(cap_set_fields); i++) {
-		uint64_t mask = *(const uint64_t *) ((const char *) c + cap_set_fields[i].off);
-		jw_arr(w, cap_set_fields[i].key);
+	for (size_t i = 0; i < ARRAY_LEN(spec_cap_set_fields); i++) {
+		uint64_t mask = *(const uint64_t *) ((const char *) c + spec_cap_set_fields[i].off);
+		jw_arr(w, spec_cap_set_fields[i].key);
 		for (int cap = 0; cap <= CAP_LAST_KNOWN; cap++)
 			if (mask & (UINT64_C(1) << cap))
 				jw_str(w, NULL, cap_name(cap));
@@ -41,7 +41,7 @@ static void write_user(struct json_writer *w, const struct process_spec *p)
 static void write_process(struct json_writer *w, const struct process_spec *p)
 {
 	jw_obj(w, "process");
-	fields_write(&process_fields, w, p);
+	spec_fields_write(&spec_process_fields, w, p);
 	if (p->rows || p->cols) {
 		jw_obj(w, "consoleSize");
 		jw_uint(w, "height", p->rows);
@@ -87,7 +87,7 @@ static void write_mounts(struct json_writer *w, const struct runtime_spec *s)
 	jw_arr(w, "mounts");
 	for (size_t i = 0; i < s->n_mounts; i++) {
 		jw_obj(w, NULL);
-		fields_write(&mount_fields, w, &s->mounts[i]);
+		spec_fields_write(&spec_mount_fields, w, &s->mounts[i]);
 		write_id_map(w, "uidMappings", &s->mounts[i].uids);
 		write_id_map(w, "gidMappings", &s->mounts[i].gids);
 		jw_end(w);
@@ -102,7 +102,7 @@ static void write_namespaces(struct json_writer *w, const struct runtime_spec *s
 		if (s->ns[i].mode == NS_MODE_HOST)
 			continue;
 		jw_obj(w, NULL);
-		jw_str(w, "type", ns_names[i]);
+		jw_str(w, "type", spec_ns_names[i]);
 		if (s->ns[i].mode == NS_MODE_PATH)
 			jw_str(w, "path", s->ns[i].path);
 		jw_end(w);
@@ -119,7 +119,7 @@ static void write_devices(struct json_writer *w, const struct runtime_spec *s)
 		const struct device_spec *d = &s->devices[i];
 		jw_obj(w, NULL);
 		jw_strn(w, "type", &d->type, 1);
-		fields_write(&device_fields, w, d);
+		spec_fields_write(&spec_device_fields, w, d);
 		jw_end(w);
 	}
 	jw_end(w);
@@ -157,10 +157,10 @@ static void write_keyvals(struct json_writer *w, const char *key, const struct k
 
 static void write_part(struct json_writer *w, const char *key, const struct field_table *t, const void *base)
 {
-	if (!fields_any(t, base))
+	if (!spec_fields_any(t, base))
 		return;
 	jw_obj(w, key);
-	fields_write(t, w, base);
+	spec_fields_write(t, w, base);
 	jw_end(w);
 }
 
@@ -168,9 +168,9 @@ static void write_resources(struct json_writer *w, const struct resources_spec *
 {
 	jw_obj(w, "resources");
 	write_device_rules(w, r);
-	write_part(w, "memory", &memory_fields, r);
-	write_part(w, "cpu", &cpu_fields, r);
-	write_part(w, "pids", &pids_fields, r);
+	write_part(w, "memory", &spec_memory_fields, r);
+	write_part(w, "cpu", &spec_cpu_fields, r);
+	write_part(w, "pids", &spec_pids_fields, r);
 	write_keyvals(w, "unified", r->unified, r->n_unified);
 	jw_end(w);
 }
@@ -182,7 +182,7 @@ static void write_linux(struct json_writer *w, const struct runtime_spec *s)
 	write_id_map(w, "gidMappings", &s->gids);
 	write_namespaces(w, s);
 	write_devices(w, s);
-	fields_write(&linux_fields, w, s);
+	spec_fields_write(&spec_linux_fields, w, s);
 	write_resources(w, &s->resources);
 	write_keyvals(w, "sysctl", s->sysctls, s->n_sysctls);
 	if (s->seccomp_json)
@@ -195,7 +195,7 @@ int runtime_spec_write(const struct runtime_spec *s, struct strbuf *out, struct 
 	struct json_writer w;
 	jw_init(&w, out);
 	jw_obj(&w, NULL);
-	fields_write(&top_fields, &w, s);
+	spec_fields_write(&spec_top_fields, &w, s);
 	if (s->process.args)
 		write_process(&w, &s->process);
 	if (s->root_path) {
@@ -209,7 +209,7 @@ int runtime_spec_write(const struct runtime_spec *s, struct strbuf *out, struct 
 	write_keyvals(&w, "annotations", s->annotations, s->n_annotations);
 	if (s->coffer.present) {
 		jw_obj(&w, "coffer");
-		fields_write(&coffer_fields, &w, &s->coffer);
+		spec_fields_write(&spec_coffer_fields, &w, &s->coffer);
 		jw_end(&w);
 	}
 	jw_end(&w);
@@ -225,7 +225,7 @@ int exec_spec_write(const struct process_spec *p, const struct coffer_ext *ext, 
 	write_process(&w, p);
 	if (ext && ext->present) {
 		jw_obj(&w, "coffer");
-		fields_write(&coffer_fields, &w, ext);
+		spec_fields_write(&spec_coffer_fields, &w, ext);
 		jw_end(&w);
 	}
 	jw_end(&w);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attaching a client's stream: to a running container's monitor, or kept until the start (clients attach before they start). */
+#include <ctype.h>
+#include <errno.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+
+#define EARLY_MAX (MONITOR_PAYLOAD_MAX - sizeof(struct monitor_attach))
+#define PENDING_MAX 64 /* a container */
+
+struct pending {
+	struct pending *next;
+	char id[ID_LEN + 1];
+	int fd; /* owned */
+	struct monitor_attach a;
+	char *early; /* owned */
+};
+
+static void pending_free(struct pending *p)
+{
+	safe_close(p->fd);
+	free(p->early);
+	free(p);
+}
+
+/* One key: a character, or ctrl- and a letter or one of @[\]^_ (docker's term package). Return: byte or -EINVAL. */
+static int parse_key(const char *s, size_t n)
+{
+	if (n == 1)
+		return (unsigned char) s[0];
+	if (n != 6 || strncmp(s, "ctrl-", 5) != 0)
+		return -EINVAL;
+	unsigned char c = (unsigned char) tolower((unsigned char) s[5]);
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 1;
+	if (c == '@')
+		return 0;
+	return c >= '[' && c <= '_' ? c - '[' + 27 : -EINVAL;
+}
+
+int detach_keys_parse(const char *s, struct monitor_attach *a, struct err *err)
+{
+	const char *p = str_empty(s) ? "ctrl-p,ctrl-q" : s;
+	a->n_keys = 0;
+	for (;;) {
+		size_t n = strcspn(p, ",");
+		if (n == 0 && p[0] == ',' && (p[1] == ',' || p[1] == '\0'))
+			n = 1; /* a comma itself */
+		int key = parse_key(p, n);
+		if (key < 0 || a->n_keys == MONITOR_DETACH_KEYS_MAX)
+			return err_set(err, ERR_INVALID, "Invalid detach keys (%.64s) provided", s);
+		a->keys[a->n_keys++] = (uint8_t) key;
+		if (p[n] == '\0')
+			return 0;
+		p += n + 1;
+	}
+}
+
+static int build(const struct container *c, const struct attach_request *a, struct monitor_attach *ret, struct err *err)
+{
+	*ret = (struct monitor_attach){.raw = c->req->tty, .streams = (a->stdin && c->req->open_stdin ? 1u : 0) | (a->stdout ? 2u : 0) | (a->stderr ? 4u : 0)};
+	if (!c->req->tty)
+		return str_empty(a->detach_keys) ? 0 : detach_keys_parse(a->detach_keys, &(struct monitor_attach){0}, err);
+	return detach_keys_parse(a->detach_keys, ret, err);
+}
+
+int engine_attach_check(struct engine *e, const struct caller *caller, const char *ref, const struct attach_request *a, bool *ret_tty, char ret_id[65], struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	struct monitor_attach m;
+	int rc = container_find(e, caller->tenant, ref, &c, err);
+	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
+	rc = rc < 0 ? rc : build(&c, a, &m, err);
+	if (rc < 0)
+		return rc;
+	*ret_tty = c.req->tty;
+	memcpy(ret_id, c.id, sizeof(c.id));
+	return 0;
+}
+
+static int keep(struct engine *e, const char *id, int fd_take, const struct monitor_attach *a, const void *early, size_t early_len, struct err *err)
+{
+	struct pending *p = calloc(1, sizeof(*p));
+	if (!p || !(p->early = malloc(early_len ?: 1))) {
+		free(p);
+		return err_oom(err);
+	}
+	p->fd = fd_take;
+	p->a = *a;
+	p->a.early_len = (uint32_t) early_len;
+	memcpy(p->id, id, sizeof(p->id));
+	memcpy(p->early, early ?: "", early_len);
+	(void) pthread_mutex_lock(&e->lock);
+	struct pending **end = &e->pendings;
+	size_t n = 0;
+	for (; *end; end = &(*end)->next)
+		n += str_eq((*end)->id, id);
+	bool full = n >= PENDING_MAX;
+	if (!full)
+		*end = p;
+	(void) pthread_mutex_unlock(&e->lock);
+	if (!full)
+		return 0;
+	p->fd = -EBADF; /* still the caller's */
+	pending_free(p);
+	return err_set(err, ERR_QUOTA, "%d clients are attached before the start already", PENDING_MAX);
+}
+
+static struct pending *take_pending(struct engine *e, const char *id)
+{
+	struct pending *found = NULL;
+	(void) pthread_mutex_lock(&e->lock);
+	for (struct pending **p = &e->pendings; *p; p = &(*p)->next)
+		if (str_eq((*p)->id, id)) {
+			found = *p;
+			*p = found->next;
+			break;
+		}
+	(void) pthread_mutex_unlock(&e->lock);
+	return found;
+}
+
+void attach_drop(struct engine *e, const char *id)
+{
+	struct pending *p;
+	while ((p = take_pending(e, id)))
+		pending_free(p);
+}
+
+int attach_flush(struct engine *e, const struct container *c, int link, struct err *err)
+{
+	struct pending *p;
+	int rc = 0;
+	while ((p = take_pending(e, c->id))) {
+		if (rc >= 0)
+			rc = link_send(link, MONITOR_ATTACH, 2, &p->a, sizeof(p->a), p->early, p->a.early_len, &p->fd, 1, err);
+		pending_free(p);
+	}
+	return rc;
+}
+
+int engine_attach(struct engine *e, const struct caller *caller, const char *id, const struct attach_request *a, int fd_consume, const void *early, size_t early_len,
+		  struct err *err)
+{
+	_cleanup_close_ int fd = fd_consume;
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	struct monitor_attach m;
+	char none[1];
+	int rc = container_find(e, caller->tenant, id, &c, err);
+	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
+	rc = rc < 0 ? rc : build(&c, a, &m, err);
+	if (rc < 0)
+		return rc;
+	if (early_len > EARLY_MAX)
+		return err_set(err, ERR_INVALID, "%zu bytes of input behind the request, at most %zu are taken", early_len, EARLY_MAX);
+	if (!a->stream || m.streams == 0)
+		return 0; /* nothing to stream: the connection ends */
+	if (info.state != RUN_RUNNING) {
+		rc = keep(e, c.id, fd, &m, early, early_len, err);
+		if (rc >= 0)
+			(void) take_fd(&fd);
+		return rc;
+	}
+	_cleanup_close_ int link = link_connect(e, c.id, err);
+	if (link < 0)
+		return link;
+	m.early_len = (uint32_t) early_len;
+	rc = link_send(link, MONITOR_ATTACH, 1, &m, sizeof(m), early, early_len, &fd, 1, err);
+	rc = rc < 0 ? rc : link_recv(link, 1, none, 0, err);
+	return MIN(rc, 0);
+}
+
+void attach_drop_all(struct engine *e)
+{
+	while (e->pendings)
+		attach_drop(e, e->pendings->id);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From a container's row to the OCI document: process, namespaces, ids, paths. Mounts are in bundle_mounts.c, limits in bundle_resources.c, the
+ * directory itself in bundle_write.c. A document is data: nothing here touches the machine.
+ */
+#include "engine/internal.h"
+
+#include <errno.h>
+#include <glob.h>
+
+#include "base/num.h"
+#include "sandbox/defaults.h"
+
+#define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+void hostname_of(const struct container *c, char *buf)
+{
+	if (str_empty(c->req->hostname)) {
+		memcpy(buf, c->id, ID_SHORT_LEN);
+		buf[ID_SHORT_LEN] = '\0';
+	} else
+		(void) str_copy(buf, 65, c->req->hostname); /* at most 63 by policy */
+}
+
+void cgroup_path_of(const struct container *c, char *buf)
+{
+	(void) str_format(buf, MONITOR_PATH_MAX, "coffer/%.100s/%s", c->tenant, c->id); /* fits */
+}
+
+static int dup_into(char **p, const char *s)
+{
+	*p = strdup(s);
+	return *p ? 0 : -ENOMEM;
+}
+
+/* Process */
+
+static int process_args(const struct container_request *r, struct process_spec *p)
+{
+	STRV_FOREACH(s, r->entrypoint)
+		if (strv_push(&p->args, s) < 0)
+			return -ENOMEM;
+	STRV_FOREACH(s, r->cmd)
+		if (strv_push(&p->args, s) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/* PATH, HOSTNAME and TERM unless the request says them; HOME is the sandbox's, since it depends on the user. */
+static int process_env(const struct container *c, struct process_spec *p)
+{
+	const struct container_request *r = c->req;
+	char host[65], buf[80];
+	int rc = 0;
+	hostname_of(c, host);
+	(void) str_format(buf, sizeof(buf), "HOSTNAME=%s", host);
+	if (!strv_find_key(r->env, "PATH"))
+		rc = strv_push(&p->env, PATH_DEFAULT);
+	if (rc >= 0 && !strv_find_key(r->env, "HOSTNAME"))
+		rc = strv_push(&p->env, buf);
+	if (rc >= 0 && r->tty && !strv_find_key(r->env, "TERM"))
+		rc = strv_push(&p->env, "TERM=xterm");
+	STRV_FOREACH(s, r->env)
+		if (rc >= 0 && strchr(s, '='))
+			rc = strv_push(&p->env, s);
+	return rc;
+}
+
+static int process_caps(const struct container_request *r, struct process_spec *p, struct err *err)
+{
+	uint64_t caps;
+	int rc = caps_resolve(r, &caps, err);
+	if (rc < 0)
+		return rc;
+	p->has_caps = true;
+	p->caps = (struct caps_spec){.bounding = caps, .effective = caps, .permitted = caps}; /* inheritable and ambient stay empty (R8) */
+	return 0;
+}
+
+/* The user text goes to the sandbox, which knows the rootfs; ids that need no look-up are in the document too, for other runtimes. */
+static int process_user(const struct container_request *r, struct runtime_spec *s)
+{
+	int rc = 0;
+	if (!str_empty(r->user)) {
+		if (!user_numeric(r->user, &s->process.uid, &s->process.gid))
+			(void) parse_u32(r->user, &s->process.uid); /* a name: 0 until the sandbox has looked */
+		rc = dup_into(&s->coffer.user, r->user);
+	}
+	STRV_FOREACH(g, r->group_add)
+		rc = rc < 0 ? rc : strv_push(&s->coffer.group_names, g);
+	return rc;
+}
+
+int bundle_process(const struct bundle_plan *b, struct runtime_spec *s, struct err *err)
+{
+	const struct container_request *r = b->c->req;
+	struct process_spec *p = &s->process;
+	struct security sec;
+	int rc = security_parse(r, &sec, err);
+	rc = rc < 0 ? rc : process_caps(r, p, err);
+	if (rc < 0)
+		return rc;
+	p->terminal = r->tty;
+	p->rows = (uint16_t) MIN(r->console_rows, 65535);
+	p->cols = (uint16_t) MIN(r->console_cols, 65535);
+	p->has_umask = true;
+	p->umask = 022;
+	p->no_new_privileges = sec.no_new_privileges;
+	p->has_oom_score_adj = true;
+	p->oom_score_adj = (int) r->oom_score_adj;
+	if (process_args(r, p) < 0 || process_env(b->c, p) < 0 || process_user(r, s) < 0 || dup_into(&p->cwd, str_empty(r->working_dir) ? "/" : r->working_dir) < 0)
+		return err_oom(err);
+	return 0;
+}
+
+/* Namespaces and ids */
+
+static int add_extents(struct id_map *m, const struct idrange_extent *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (id_map_add(m, v[i].ctr, v[i].host, v[i].size) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int bundle_namespaces(const struct bundle_plan *b, struct runtime_spec *s)
+{
+	static const enum ns_kind fresh[] = {NS_MOUNT, NS_PID, NS_IPC, NS_UTS, NS_CGROUP};
+	for (size_t i = 0; i < ARRAY_LEN(fresh); i++)
+		s->ns[fresh[i]].mode = NS_MODE_NEW;
+	if (!network_is_host(b->c->req))
+		s->ns[NS_NET].mode = NS_MODE_NEW;
+	if (!b->map)
+		return 0;
+	s->ns[NS_USER].mode = NS_MODE_NEW;
+	if (add_extents(&s->uids, b->map->uid, b->map->n_uid) < 0)
+		return -ENOMEM;
+	return add_extents(&s->gids, b->map->gid, b->map->n_gid);
+}
+
+/* Paths */
+
+/* The default set's entries; a '*' in one is looked up on the host (GHSA-6fw5-f8r9-fgfm: one directory a cpu). */
+static int push_defaults(char ***out, const char *const *v)
+{
+	for (; *v; v++) {
+		if (!strchr(*v, '*')) {
+			if (strv_push(out, *v) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		glob_t g = {0};
+		int rc = glob(*v, GLOB_NOSORT, NULL, &g) == 0 ? 0 : -ENOENT; /* nothing there: nothing to hide */
+		for (size_t i = 0; rc >= 0 && i < g.gl_pathc; i++)
+			rc = strv_push(out, g.gl_pathv[i]);
+		globfree(&g);
+		if (rc == -ENOMEM)
+			return rc;
+	}
+	return 0;
+}
+
+static int bundle_paths(const struct container_request *r, const struct security *sec, struct runtime_spec *s)
+{
+	int rc = 0;
+	if (r->masked_paths_set)
+		rc = strv_dup(r->masked_paths, &s->masked_paths);
+	else if (!sec->system_paths_unconfined)
+		rc = push_defaults(&s->masked_paths, default_masked_paths);
+	if (rc < 0)
+		return rc;
+	if (r->readonly_paths_set)
+		return strv_dup(r->readonly_paths, &s->readonly_paths);
+	return sec->system_paths_unconfined ? 0 : push_defaults(&s->readonly_paths, default_readonly_paths);
+}
+
+static int bundle_sysctls(const struct container_request *r, struct runtime_spec *s, struct err *err)
+{
+	for (size_t i = 0; r->sysctls.keys && r->sysctls.keys[i]; i++) {
+		_cleanup_free_ char *key = NULL;
+		int rc = sysctl_check(r->sysctls.keys[i], r->sysctls.values[i], !network_is_host(r), &key, err);
+		if (rc < 0)
+			return rc;
+		if (keyval_add(&s->sysctls, &s->n_sysctls, key, r->sysctls.values[i]) < 0)
+			return err_oom(err);
+	}
+	return 0;
+}
+
+/* The extension */
+
+static int bundle_ext(const struct bundle_plan *b, const struct security *sec, struct coffer_ext *x)
+{
+	const struct container *c = b->c;
+	char cgroup[MONITOR_PATH_MAX];
+	x->present = true;
+	cgroup_path_of(c, cgroup);
+	if (strv_dup(b->layers, &x->layers) < 0 || dup_into(&x->cgroup_path, cgroup) < 0)
+		return -ENOMEM;
+	x->upper = str_printf("%s/containers/%s/upper", b->state_dir, c->id);
+	x->work = str_printf("%s/containers/%s/work", b->state_dir, c->id);
+	if (!x->upper || !x->work)
+		return -ENOMEM;
+	if (b->seccomp_path && dup_into(&x->seccomp_filter, b->seccomp_path) < 0)
+		return -ENOMEM;
+	if (dup_into(&x->seccomp_name, b->seccomp_name ?: "unconfined") < 0 || (b->seccomp_hash && dup_into(&x->seccomp_hash, b->seccomp_hash) < 0))
+		return -ENOMEM;
+	if (c->req->init == 1) {
+		x->init_path = str_printf("%s/coffer-init", b->libexec_dir);
+		if (!x->init_path)
+			return -ENOMEM;
+	}
+	x->ping_group = !network_is_host(c->req);
+	x->landlock = !sec->landlock_unconfined;
+	x->lock_userns = !c->req->privileged && b->map;
+	x->create_cwd = true;
+	return 0;
+}
+
+static int fill(const struct bundle_plan *b, const struct security *sec, struct runtime_spec *s)
+{
+	const struct container_request *r = b->c->req;
+	char host[65], cgroup[MONITOR_PATH_MAX];
+	hostname_of(b->c, host);
+	cgroup_path_of(b->c, cgroup);
+	s->root_readonly = r->readonly_rootfs;
+	if (dup_into(&s->version, "1.2.0") < 0 || dup_into(&s->hostname, host) < 0 || dup_into(&s->root_path, "rootfs") < 0 || dup_into(&s->cgroups_path, cgroup) < 0)
+		return -ENOMEM;
+	if (!str_empty(r->domainname) && dup_into(&s->domainname, r->domainname) < 0)
+		return -ENOMEM;
+	int rc = bundle_namespaces(b, s);
+	rc = rc < 0 ? rc : bundle_ext(b, sec, &s->coffer);
+	return rc < 0 ? rc : bundle_paths(r, sec, s);
+}
+
+int bundle_spec(const struct bundle_plan *b, struct runtime_spec **ret, struct err *err)
+{
+	struct security sec;
+	_cleanup_runtime_spec_ struct runtime_spec *s = runtime_spec_new();
+	if (!s)
+		return err_oom(err);
+	int rc = security_parse(b->c->req, &sec, err);
+	if (rc < 0)
+		return rc;
+	if (fill(b, &sec, s) < 0)
+		return err_oom(err);
+	rc = bundle_process(b, s, err);
+	rc = rc < 0 ? rc : bundle_mounts(b, s, err);
+	rc = rc < 0 ? rc : bundle_resources(b, s, err);
+	rc = rc < 0 ? rc : bundle_sysctls(b->c->req, s, err);
+	if (rc < 0)
+		return rc;
+	*ret = take_ptr(s);
+	return 0;
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The bundle directory RUN/containers/ID (0700): config.json and the generated files; and the container's directory on disk. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+#include "seccomp/cache.h"
+
+#define CONFIG_MAX (4u << 20)
+#define RESOLV_MAX 65536
+
+int bundle_open(struct engine *e, const char *id)
+{
+	char path[96];
+	(void) str_format(path, sizeof(path), "containers/%s", id);
+	int fd = openat(e->run_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int container_dir_open(struct engine *e, const char *id, bool make)
+{
+	char path[96];
+	(void) str_format(path, sizeof(path), "containers/%s", id);
+	if (make && mkdirat(e->state_fd, path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	int fd = openat(e->state_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Seccomp */
+
+int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], struct err *err)
+{
+	struct security sec;
+	struct seccomp_env env;
+	struct seccomp_filter f;
+	uint64_t caps;
+	int rc = security_parse(req, &sec, err);
+	rc = rc < 0 ? rc : caps_resolve(req, &caps, err);
+	if (rc < 0)
+		return rc;
+	path[0] = hash[0] = '\0';
+	(void) str_copy(name, name_size, sec.seccomp_unconfined ? "unconfined" : sec.seccomp_json ? "custom" : "default"); /* fits */
+	if (sec.seccomp_unconfined)
+		return 0;
+	_cleanup_close_ int top = mkdir_open_at(e->state_fd, "cache", 0700);
+	_cleanup_close_ int dir = top < 0 ? top : mkdir_open_at(top, "seccomp", 0700);
+	if (dir < 0)
+		return err_sys(err, dir, "opening the seccomp cache");
+	seccomp_env_init(&env);
+	env.caps = caps;
+	struct seccomp_source src = {.json = sec.seccomp_json, .len = sec.seccomp_json ? strlen(sec.seccomp_json) : 0, .what = "seccomp profile"};
+	rc = seccomp_filter_get(dir, &src, &env, &f, err);
+	if (rc < 0)
+		return rc;
+	(void) str_copy(hash, 65, f.hash); /* the same size */
+	rc = str_format(path, MONITOR_PATH_MAX, "%s/cache/seccomp/%s", e->state_dir, f.name);
+	return rc < 0 ? err_sys(err, rc, "the path of the seccomp filter") : 0;
+}
+
+/* Generated files */
+
+static int write_one(int dir, const char *name, const char *text, size_t len, mode_t mode, struct err *err)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+	int rc = fd < 0 ? -errno : write_all(fd, text, len);
+	if (rc >= 0 && mode != 0600 && fchmod(fd, mode) < 0) /* whatever the umask is */
+		rc = -errno;
+	return rc < 0 ? err_sys(err, rc, "writing '%s' into the bundle", name) : 0;
+}
+
+static int write_hosts(int dir, const struct container *c, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(4096);
+	char host[65];
+	hostname_of(c, host);
+	strbuf_adds(&b, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n"
+			"ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
+	if (str_empty(c->req->domainname))
+		strbuf_addf(&b, "127.0.0.1\t%s\n", host);
+	else
+		strbuf_addf(&b, "127.0.0.1\t%s.%s %s\n", host, c->req->domainname, host);
+	if (strbuf_err(&b) < 0)
+		return err_oom(err);
+	return write_one(dir, "hosts", b.s, b.len, 0644, err);
+}
+
+static int write_hostname(int dir, const struct container *c, struct err *err)
+{
+	char text[80];
+	char host[65];
+	hostname_of(c, host);
+	int n = str_format(text, sizeof(text), "%s\n", host);
+	return write_one(dir, "hostname", text, (size_t) n, 0644, err);
+}
+
+/* The host's resolver with the host's network; without one there is nobody to ask. */
+static int write_resolv(int dir, const struct container *c, struct err *err)
+{
+	static const char none[] = "# no network: no name servers\n";
+	_cleanup_free_ char *text = NULL;
+	ssize_t n = network_is_host(c->req) ? read_file(AT_FDCWD, "/etc/resolv.conf", RESOLV_MAX, &text) : -ENOENT;
+	return n < 0 ? write_one(dir, "resolv.conf", none, sizeof(none) - 1, 0644, err) : write_one(dir, "resolv.conf", text, (size_t) n, 0644, err);
+}
+
+static int write_config(int dir, const struct bundle_plan *b, struct err *err)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *s = NULL;
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(CONFIG_MAX);
+	int rc = bundle_spec(b, &s, err);
+	rc = rc < 0 ? rc : runtime_spec_write(s, &out, err);
+	return rc < 0 ? rc : write_one(dir, "config.json", out.s, out.len, 0600, err);
+}
+
+static int write_all_files(int dir, const struct bundle_plan *b, struct err *err)
+{
+	int rc = write_config(dir, b, err);
+	rc = rc < 0 ? rc : write_hosts(dir, b->c, err);
+	rc = rc < 0 ? rc : write_hostname(dir, b->c, err);
+	return rc < 0 ? rc : write_resolv(dir, b->c, err);
+}
+
+/* Layers of the image, remembered from create when the container starts in the same process. */
+static int layers_of(struct engine *e, const struct container *c, char ***ret, struct err *err)
+{
+	(void) pthread_mutex_lock(&e->lock);
+	int rc = str_eq(e->layers_of, c->image_id) ? strv_dup(e->layers, ret) : 1;
+	(void) pthread_mutex_unlock(&e->lock);
+	if (rc <= 0)
+		return rc < 0 ? err_oom(err) : 0;
+	_cleanup_image_ struct image *img = NULL;
+	rc = image_find(e->images, c->tenant, c->image_id, &img, err);
+	if (rc == 0)
+		return err_set(err, ERR_NOT_FOUND, "the image '%s' of this container is gone", c->image_id);
+	return rc < 0 ? rc : image_layer_paths(e->images, img, ret, err);
+}
+
+static int volume_paths(struct engine *e, char *const *names, char ***ret, struct err *err)
+{
+	STRV_FOREACH(name, names)
+		if (strv_push_take(ret, volume_path(e, name)) < 0)
+			return err_oom(err);
+	return 0;
+}
+
+static int make_dirs(struct engine *e, const struct container *c, struct err *err)
+{
+	static const struct {
+		const char *name;
+		mode_t mode;
+	} dirs[] = {{"upper", 0755}, {"work", 0755}, {"log", 0700}};
+	_cleanup_close_ int dir = container_dir_open(e, c->id, /* make= */ true);
+	if (dir < 0)
+		return err_sys(err, dir, "making the container's directory");
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+		if (mkdirat(dir, dirs[i].name, dirs[i].mode) < 0) {
+			if (errno != EEXIST)
+				return err_sys(err, -errno, "making '%s' of the container", dirs[i].name);
+		} else if (fchmodat(dir, dirs[i].name, dirs[i].mode, 0) < 0)
+			return err_sys(err, -errno, "making '%s' of the container", dirs[i].name);
+	return 0;
+}
+
+/* -v with a source that is not there: an empty directory of root's, as docker makes. */
+static int make_bind_sources(const struct container_request *r, struct err *err)
+{
+	for (size_t i = 0; i < r->n_mounts; i++) {
+		const struct mount_request *m = &r->mounts[i];
+		if (m->kind != MOUNT_BIND || !m->create_source || access(m->source, F_OK) == 0)
+			continue;
+		_cleanup_free_ char *path = strdup(m->source);
+		if (!path)
+			return err_oom(err);
+		for (char *p = path + 1;; p++) {
+			if (*p && *p != '/')
+				continue;
+			char end = *p;
+			*p = '\0';
+			if (mkdir(path, 0755) < 0 && errno != EEXIST)
+				return err_sys(err, -errno, "making the bind source '%s'", path);
+			*p = end;
+			if (!end)
+				break;
+		}
+	}
+	return 0;
+}
+
+int bundle_write(struct engine *e, const struct container *c, struct err *err)
+{
+	_cleanup_strv_ char **layers = NULL, **targets = NULL, **names = NULL, **paths = NULL;
+	char seccomp[MONITOR_PATH_MAX], profile[32], hash[65];
+	struct idrange_map map;
+	_cleanup_free_ char *bundle = str_printf("%s/containers/%s", e->run_dir, c->id);
+	if (!bundle)
+		return err_oom(err);
+	int rc = layers_of(e, c, &layers, err);
+	rc = rc < 0 ? rc : volumes_of(e, c->id, &targets, &names, err);
+	rc = rc < 0 ? rc : volume_paths(e, names, &paths, err);
+	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, err);
+	if (rc >= 0 && c->idmap)
+		rc = idrange_load(e->ids, c->idmap, &map, err);
+	rc = rc < 0 ? rc : make_bind_sources(c->req, err);
+	rc = rc < 0 ? rc : make_dirs(e, c, err);
+	if (rc < 0)
+		return rc;
+	struct bundle_plan b = {
+		.c = c, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir,
+		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .volume_targets = targets, .volume_paths = paths,
+	};
+	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);
+	_cleanup_close_ int dir = top < 0 ? top : mkdir_open_at(top, c->id, 0700);
+	if (dir < 0)
+		return err_sys(err, dir, "making the bundle");
+	rc = write_all_files(dir, &b, err);
+	if (rc < 0)
+		(void) rm_rf_at(top, c->id); /* the first failure is told */
+	return rc;
+}

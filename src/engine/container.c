@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Container rows: tables, load and save, look-up by name and id, generated names. */
+#include <errno.h>
+
+#include "engine/internal.h"
+
+const char *const engine_migrations[] = {
+	"CREATE TABLE container(id TEXT PRIMARY KEY, tenant TEXT NOT NULL, name TEXT NOT NULL, image_id TEXT NOT NULL, state INTEGER NOT NULL,"
+	" idmap INTEGER NOT NULL, created_ns INTEGER NOT NULL, started_ns INTEGER NOT NULL DEFAULT 0, finished_ns INTEGER NOT NULL DEFAULT 0,"
+	" exit_code INTEGER NOT NULL DEFAULT 0, oom INTEGER NOT NULL DEFAULT 0, error TEXT, request TEXT NOT NULL, UNIQUE(tenant,name));"
+	"CREATE INDEX container_image ON container(image_id);"
+	"CREATE TABLE volume(tenant TEXT NOT NULL, name TEXT NOT NULL, anonymous INTEGER NOT NULL, created_ns INTEGER NOT NULL, labels TEXT, PRIMARY KEY(tenant,name)) WITHOUT ROWID;"
+	"CREATE TABLE container_volume(container TEXT NOT NULL REFERENCES container(id), target TEXT NOT NULL, tenant TEXT NOT NULL, volume TEXT NOT NULL,"
+	" PRIMARY KEY(container,target), FOREIGN KEY(tenant,volume) REFERENCES volume(tenant,name)) WITHOUT ROWID;"
+	"CREATE INDEX container_volume_volume ON container_volume(tenant,volume)",
+};
+const size_t engine_n_migrations = ARRAY_LEN(engine_migrations);
+
+#define COLUMNS "id,tenant,name,image_id,state,idmap,created_ns,started_ns,finished_ns,exit_code,oom,error,request"
+
+void container_done(struct container *c)
+{
+	free(c->tenant);
+	free(c->name);
+	free(c->image_id);
+	free(c->error);
+	container_request_free(c->req);
+	*c = (struct container){0};
+}
+
+static int dup_col(struct db_stmt *st, int col, char **ret)
+{
+	const char *s = db_text(st, col);
+	*ret = s ? strdup(s) : NULL;
+	return s && !*ret ? -ENOMEM : 0;
+}
+
+static int read_request(const char *text, struct container_request **ret, struct err *err)
+{
+	_cleanup_json_ struct json *root = NULL;
+	_cleanup_strv_ char **unknown = NULL;
+	int rc = json_parse(text, strlen(text), REQUEST_MAX, "stored request", &root, err);
+	return rc < 0 ? rc : container_request_parse(root, ret, &unknown, err);
+}
+
+static int read_row(struct db_stmt *st, struct container *ret, struct err *err)
+{
+	_cleanup_container_ struct container c = {
+		.state = (enum row_state) db_int(st, 4), .idmap = db_int(st, 5), .created_ns = db_int(st, 6), .started_ns = db_int(st, 7), .finished_ns = db_int(st, 8),
+		.exit_code = (int) db_int(st, 9), .oom = db_int(st, 10) != 0,
+	};
+	if (str_copy(c.id, sizeof(c.id), db_text(st, 0) ?: "") < 0)
+		return err_set(err, ERR_CORRUPT, "a stored container has an id that is too long");
+	if (dup_col(st, 1, &c.tenant) < 0 || dup_col(st, 2, &c.name) < 0 || dup_col(st, 3, &c.image_id) < 0 || dup_col(st, 11, &c.error) < 0)
+		return err_oom(err);
+	int rc = read_request(db_text(st, 12) ?: "", &c.req, err);
+	if (rc < 0)
+		return err_wrap(err, "container %s", c.id);
+	*ret = c;
+	c = (struct container){0};
+	return 0;
+}
+
+/* Return: 1, 0 no row, <0. */
+static int one_row(struct db_stmt *st, struct container *ret, struct err *err)
+{
+	int rc = db_step(st, err);
+	if (rc <= 0)
+		return rc;
+	rc = read_row(st, ret, err);
+	return rc < 0 ? rc : 1;
+}
+
+int container_load(struct engine *e, const char *id, struct container *ret, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE id=?1", "s", id);
+	return rc < 0 ? rc : one_row(st, ret, err);
+}
+
+static int by_name(struct engine *e, const char *tenant, const char *name, struct container *ret, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE tenant=?1 AND name=?2", "ss", tenant, name);
+	return rc < 0 ? rc : one_row(st, ret, err);
+}
+
+static int by_id(struct engine *e, const char *tenant, const char *id, struct container *ret, struct err *err)
+{
+	int rc = container_load(e, id, ret, err);
+	if (rc <= 0 || str_eq(ret->tenant, tenant))
+		return rc;
+	container_done(ret);
+	return 0;
+}
+
+static int by_prefix(struct engine *e, const char *tenant, const char *prefix, struct container *ret, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	char end[ID_LEN + 2];
+	(void) str_format(end, sizeof(end), "%sg", prefix); /* hex digits end with f; at most 64 of them */
+	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE id>=?2 AND id<?3 AND tenant=?1 LIMIT 2", "sss", tenant, prefix, end);
+	rc = rc < 0 ? rc : one_row(st, ret, err);
+	if (rc <= 0)
+		return rc;
+	rc = db_step(st, err);
+	if (rc == 0)
+		return 1;
+	container_done(ret);
+	return rc < 0 ? rc : err_set(err, ERR_INVALID, "multiple IDs found with provided prefix: %s", prefix);
+}
+
+int container_find(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err)
+{
+	const char *name = ref[0] == '/' ? ref + 1 : ref;
+	int rc = id_is_full(ref) ? by_id(e, tenant, ref, ret, err) : 0;
+	if (rc == 0)
+		rc = by_name(e, tenant, name, ret, err);
+	if (rc == 0 && id_is_prefix(ref))
+		rc = by_prefix(e, tenant, ref, ret, err);
+	if (rc == 0)
+		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
+	return MIN(rc, 0);
+}
+
+/* Ids first: @fn may write. */
+int container_each(struct engine *e, const char *tenant, int (*fn)(void *ctx, struct container *c, struct err *err), void *ctx, struct err *err)
+{
+	_cleanup_strv_ char **ids = NULL;
+	struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT id FROM container WHERE tenant=?1 ORDER BY created_ns DESC, id", "s", tenant);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		if (strv_push(&ids, db_text(st, 0)) < 0)
+			rc = err_oom(err);
+	db_done(st);
+	STRV_FOREACH(id, ids) {
+		_cleanup_container_ struct container c = {0};
+		rc = rc < 0 ? rc : container_load(e, id, &c, err);
+		if (rc < 0)
+			return rc;
+		rc = rc > 0 ? fn(ctx, &c, err) : 0;
+		if (rc)
+			return rc;
+	}
+	return MIN(rc, 0);
+}
+
+int container_insert(struct engine *e, const struct container *c, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(REQUEST_MAX);
+	int rc = container_request_write(c->req, &text);
+	if (rc < 0)
+		return err_sys(err, rc, "storing the request");
+	rc = db_exec(e->db, err, "INSERT INTO container(id,tenant,name,image_id,state,idmap,created_ns,request) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)", "ssssiiis", c->id,
+		     c->tenant, c->name, c->image_id, (int64_t) c->state, c->idmap, c->created_ns, text.s);
+	return MIN(rc, 0);
+}
+
+int container_save_exit(struct engine *e, const struct container *c, struct err *err)
+{
+	int rc = db_exec(e->db, err, "UPDATE container SET state=?2,started_ns=?3,finished_ns=?4,exit_code=?5,oom=?6,error=?7 WHERE id=?1", "siiiiis", c->id,
+			 (int64_t) c->state, c->started_ns, c->finished_ns, (int64_t) c->exit_code, (int64_t) c->oom, c->error);
+	return MIN(rc, 0);
+}
+
+int container_delete(struct engine *e, const struct container *c, struct err *err)
+{
+	int rc = db_exec(e->db, err, "DELETE FROM container WHERE id=?1", "s", c->id);
+	return MIN(rc, 0);
+}
+
+int container_name_new(struct engine *e, const char *tenant, char *buf, size_t size, struct err *err)
+{
+	for (unsigned attempt = 0; attempt < 32; attempt++) {
+		_cleanup_stmt_ struct db_stmt *st = NULL;
+		name_generate(attempt, buf, size);
+		int rc = db_query(e->db, &st, err, "SELECT 1 FROM container WHERE tenant=?1 AND name=?2", "ss", tenant, buf);
+		rc = rc < 0 ? rc : db_step(st, err);
+		if (rc <= 0)
+			return rc;
+	}
+	return err_set(err, ERR_QUOTA, "no free name was found: give one with --name");
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening and closing the engine: directories, database, rooms. Nothing is scanned here; what died unseen is reaped when it is touched. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+
+/* The directory and its parents; the last part 0700 and root's. */
+static int open_dir(const char *path, const char *what, int *ret_fd, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT) {
+		_cleanup_free_ char *copy = strdup(path);
+		if (!copy)
+			return err_oom(err);
+		for (char *p = copy + 1; (p = strchr(p, '/')); p++) {
+			*p = '\0';
+			if (mkdir(copy, 0755) < 0 && errno != EEXIST)
+				return err_sys(err, -errno, "making %s '%s'", what, copy);
+			*p = '/';
+		}
+		if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+			return err_sys(err, -errno, "making %s '%s'", what, path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		int r = -errno;
+		safe_close(fd);
+		return err_sys(err, r, "opening %s '%s'", what, path);
+	}
+	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0) {
+		int r = -errno;
+		safe_close(fd);
+		return err_sys(err, r, "%s '%s' is open to others, and closing it failed", what, path);
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+static int copy_config(struct engine *e, const struct engine_config *cfg, struct err *err)
+{
+	const struct {
+		const char *src;
+		char **dst;
+	} rows[] = {
+		{cfg->state_dir, &e->state_dir},     {cfg->run_dir, &e->run_dir}, {cfg->libexec_dir, &e->libexec_dir}, {cfg->self_path ?: "", &e->self_path},
+		{cfg->userns_remap ?: "", &e->userns_remap},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		*rows[i].dst = strdup(rows[i].src);
+		if (!*rows[i].dst)
+			return err_oom(err);
+	}
+	e->allow_host_userns = cfg->allow_host_userns;
+	e->allow_host_network = cfg->allow_host_network;
+	return 0;
+}
+
+static int open_dirs(struct engine *e, struct err *err)
+{
+	int rc = open_dir(e->state_dir, "the state directory", &e->state_fd, err);
+	rc = rc < 0 ? rc : open_dir(e->run_dir, "the run directory", &e->run_fd, err);
+	if (rc < 0)
+		return rc;
+	if (mkdirat(e->state_fd, "containers", 0700) < 0 && errno != EEXIST)
+		return err_sys(err, -errno, "making '%s/containers'", e->state_dir);
+	return 0;
+}
+
+static int open_rooms(struct engine *e, struct err *err)
+{
+	_cleanup_free_ char *db = str_printf("%s/coffer.db", e->state_dir), *unpack = str_printf("%s/coffer-unpack", e->libexec_dir);
+	if (!db || !unpack)
+		return err_oom(err);
+	int rc = db_open(db, &e->db, err);
+	rc = rc < 0 ? rc : db_migrate(e->db, "engine", engine_migrations, engine_n_migrations, err);
+	rc = rc < 0 ? rc : idrange_open(e->db, NULL, &e->ids, err);
+	if (rc < 0)
+		return rc;
+	struct image_store_config cfg = {.root_fd = e->state_fd, .db = e->db, .unpack_path = unpack};
+	return image_store_open(&cfg, &e->images, err);
+}
+
+int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	if (!e)
+		return err_oom(err);
+	e->state_fd = e->run_fd = -EBADF;
+	(void) pthread_mutex_init(&e->lock, NULL); /* cannot fail with default attributes */
+	int rc = copy_config(e, cfg, err);
+	rc = rc < 0 ? rc : open_dirs(e, err);
+	rc = rc < 0 ? rc : open_rooms(e, err);
+	if (rc < 0) {
+		engine_close(e);
+		return rc;
+	}
+	*ret = e;
+	return 0;
+}
+
+struct engine *engine_close(struct engine *e)
+{
+	if (!e)
+		return NULL;
+	watch_stop(e);
+	execs_free(e);
+	attach_drop_all(e);
+	image_store_free(e->images);
+	idrange_close(e->ids);
+	db_close(e->db);
+	safe_close(e->state_fd);
+	safe_close(e->run_fd);
+	free(e->layers_of);
+	strv_free(e->layers);
+	free(e->state_dir);
+	free(e->run_dir);
+	free(e->libexec_dir);
+	free(e->self_path);
+	free(e->userns_remap);
+	(void) pthread_mutex_destroy(&e->lock);
+	free(e);
+	return NULL;
+}
+
+struct image_store *engine_images(struct engine *e)
+{
+	return e->images;
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* GET /containers/ID/json: the record as docker's clients read it; never null where docker gives [] or {}. */
+#include <errno.h>
+#include <strings.h>
+
+#include "engine/internal.h"
+
+static void write_time(struct json_writer *w, const char *key, int64_t ns)
+{
+	char buf[TIME_RFC3339_MAX];
+	jw_str(w, key, time_format_rfc3339(buf, ns, /* fixed= */ false));
+}
+
+static void write_state(struct json_writer *w, const struct container *c, const struct run_info *info)
+{
+	bool running = info->state == RUN_RUNNING;
+	jw_obj(w, "State");
+	jw_str(w, "Status", state_name(info->state));
+	jw_bool(w, "Running", running);
+	jw_bool(w, "Paused", false);
+	jw_bool(w, "Restarting", false);
+	jw_bool(w, "OOMKilled", !running && c->oom);
+	jw_bool(w, "Dead", false);
+	jw_int(w, "Pid", running ? info->live.pid : 0);
+	jw_int(w, "ExitCode", running ? 0 : c->exit_code);
+	jw_str(w, "Error", running ? "" : c->error ?: "");
+	write_time(w, "StartedAt", running ? info->live.started_ns : c->started_ns);
+	write_time(w, "FinishedAt", c->finished_ns);
+	jw_end(w);
+}
+
+/* Path and Args: what is run, cut after its first word. */
+static void write_command(struct json_writer *w, const struct container_request *r)
+{
+	bool own = r->entrypoint && r->entrypoint[0];
+	char *const *first = own ? r->entrypoint : r->cmd;
+	jw_str(w, "Path", first && first[0] ? first[0] : "");
+	jw_arr(w, "Args");
+	STRV_FOREACH(a, first && first[0] ? first + 1 : NULL)
+		jw_str(w, NULL, a);
+	if (own)
+		STRV_FOREACH(b, r->cmd)
+			jw_str(w, NULL, b);
+	jw_end(w);
+}
+
+static const struct mount_request *request_of(const struct container_request *r, const char *target)
+{
+	for (size_t i = 0; i < r->n_mounts; i++)
+		if (str_eq(r->mounts[i].target, target))
+			return &r->mounts[i];
+	return NULL;
+}
+
+static void write_volume_point(struct engine *e, struct json_writer *w, const struct container *c, const char *target, const char *name)
+{
+	const struct mount_request *m = request_of(c->req, target);
+	_cleanup_free_ char *path = volume_path(e, name);
+	bool rw = !m || !m->read_only;
+	jw_obj(w, NULL);
+	jw_str(w, "Type", "volume");
+	jw_str(w, "Name", name);
+	jw_str(w, "Source", path ?: "");
+	jw_str(w, "Destination", target);
+	jw_str(w, "Driver", "local");
+	jw_str(w, "Mode", rw ? "" : "ro");
+	jw_bool(w, "RW", rw);
+	jw_str(w, "Propagation", "");
+	jw_end(w);
+}
+
+void write_mount_points(struct engine *e, struct json_writer *w, const struct container *c, char *const *targets, char *const *names)
+{
+	jw_arr(w, "Mounts");
+	for (size_t i = 0; targets && targets[i]; i++)
+		write_volume_point(e, w, c, targets[i], names[i]);
+	for (size_t i = 0; i < c->req->n_mounts; i++) {
+		const struct mount_request *m = &c->req->mounts[i];
+		if (m->kind == MOUNT_VOLUME || (m->kind == MOUNT_TMPFS && !m->from_mounts))
+			continue;
+		jw_obj(w, NULL);
+		jw_str(w, "Type", m->kind == MOUNT_BIND ? "bind" : "tmpfs");
+		jw_str(w, "Source", m->kind == MOUNT_BIND ? m->source : "");
+		jw_str(w, "Destination", m->target);
+		jw_str(w, "Mode", m->read_only ? "ro" : "");
+		jw_bool(w, "RW", !m->read_only);
+		jw_str(w, "Propagation", m->kind == MOUNT_BIND ? m->propagation ?: "rprivate" : "");
+		jw_end(w);
+	}
+	jw_end(w);
+}
+
+static void write_endpoint(struct json_writer *w, const char *name)
+{
+	static const char *const texts[] = {"MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress", "IPv6Gateway", "GlobalIPv6Address"};
+	static const char *const numbers[] = {"IPPrefixLen", "GlobalIPv6PrefixLen", "GwPriority"};
+	static const char *const nulls[] = {"IPAMConfig", "Links", "Aliases", "DriverOpts", "DNSNames"};
+	jw_obj(w, name);
+	for (size_t i = 0; i < ARRAY_LEN(nulls); i++)
+		jw_null(w, nulls[i]);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		jw_str(w, texts[i], "");
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+		jw_int(w, numbers[i], 0);
+	jw_end(w);
+}
+
+void write_network_settings(struct json_writer *w, const struct container *c, bool full)
+{
+	jw_obj(w, "NetworkSettings");
+	if (full) {
+		static const char *const texts[] = {"Bridge", "SandboxID", "SandboxKey", "EndpointID", "Gateway", "GlobalIPv6Address", "IPAddress", "IPv6Gateway", "MacAddress"};
+		for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+			jw_str(w, texts[i], "");
+		jw_obj(w, "Ports");
+		jw_end(w);
+		jw_int(w, "GlobalIPv6PrefixLen", 0);
+		jw_int(w, "IPPrefixLen", 0);
+	}
+	jw_obj(w, "Networks");
+	write_endpoint(w, network_mode_of(c->req));
+	jw_end(w);
+	jw_end(w);
+}
+
+/* The map in force; ours, beside docker's fields. */
+static int write_ids(struct engine *e, struct json_writer *w, const struct container *c, struct err *err)
+{
+	struct idrange_map m = {0};
+	int rc = c->idmap ? idrange_load(e->ids, c->idmap, &m, err) : 0;
+	if (rc < 0)
+		return rc;
+	const struct {
+		const char *key;
+		const struct idrange_extent *v;
+		size_t n;
+	} rows[] = {{"UidMap", m.uid, m.n_uid}, {"GidMap", m.gid, m.n_gid}};
+	jw_obj(w, "IdMappings");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		jw_arr(w, rows[i].key);
+		for (size_t k = 0; k < rows[i].n; k++) {
+			char text[48];
+			(void) str_format(text, sizeof(text), "%u:%u:%u", rows[i].v[k].ctr, rows[i].v[k].host, rows[i].v[k].size); /* fits */
+			jw_str(w, NULL, text);
+		}
+		jw_end(w);
+	}
+	jw_end(w);
+	return 0;
+}
+
+static void write_paths(struct engine *e, struct json_writer *w, const struct container *c)
+{
+	const struct {
+		const char *key, *dir, *file;
+	} rows[] = {{"ResolvConfPath", e->run_dir, "resolv.conf"}, {"HostnamePath", e->run_dir, "hostname"}, {"HostsPath", e->run_dir, "hosts"}, {"LogPath", e->state_dir, "log/json.log"}};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_free_ char *path = str_printf("%s/containers/%s/%s", rows[i].dir, c->id, rows[i].file);
+		jw_str(w, rows[i].key, path ?: "");
+	}
+}
+
+static void write_driver(struct json_writer *w)
+{
+	jw_obj(w, "GraphDriver");
+	jw_obj(w, "Data");
+	jw_end(w);
+	jw_str(w, "Name", "overlay2");
+	jw_end(w);
+}
+
+int engine_container_inspect(struct engine *e, const struct caller *caller, const char *ref, bool size, struct json_writer *w, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	_cleanup_strv_ char **targets = NULL, **names = NULL;
+	struct run_info info;
+	int rc = container_find(e, caller->tenant, ref, &c, err);
+	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
+	rc = rc < 0 ? rc : volumes_of(e, c.id, &targets, &names, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_free_ char *name = str_printf("/%s", c.name);
+	jw_obj(w, NULL);
+	jw_str(w, "Id", c.id);
+	write_time(w, "Created", c.created_ns);
+	write_command(w, c.req);
+	write_state(w, &c, &info);
+	jw_str(w, "Image", c.image_id);
+	write_paths(e, w, &c);
+	jw_str(w, "Name", name ?: "");
+	jw_int(w, "RestartCount", 0);
+	jw_str(w, "Driver", "overlay2");
+	jw_str(w, "Platform", "linux");
+	jw_str(w, "MountLabel", "");
+	jw_str(w, "ProcessLabel", "");
+	jw_str(w, "AppArmorProfile", "");
+	jw_null(w, "ExecIDs");
+	container_request_write_host_config(w, "HostConfig", c.req);
+	write_driver(w);
+	if (size) {
+		jw_int(w, "SizeRw", 0);
+		jw_int(w, "SizeRootFs", 0);
+	}
+	write_mount_points(e, w, &c, targets, names);
+	container_request_write_config(w, "Config", c.req);
+	write_network_settings(w, &c, /* full= */ true);
+	rc = write_ids(e, w, &c, err);
+	jw_end(w);
+	return rc;
+}

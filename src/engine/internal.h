@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of src/engine share. Locks, in the order in which they are taken:
+ *   L1 a container's lock (lock.h: an OFD lock, across processes) around everything that changes its state
+ *   L2 the database's transaction
+ *   L3 struct engine.lock around the lists in memory; nothing blocks under it
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/id.h"
+#include "base/str.h"
+#include "db/db.h"
+#include "engine/engine.h"
+#include "idrange/idrange.h"
+#include "monitor/proto.h"
+#include "spec/runtime.h"
+
+#define PIDS_DEFAULT 2048
+#define SHM_DEFAULT (64u << 20)
+#define STOP_TIMEOUT_DEFAULT_S 10
+#define REQUEST_MAX (4u << 20)
+
+struct watcher;
+struct exec;
+struct pending;
+
+struct engine {
+	struct db *db;
+	struct idrange *ids;
+	struct image_store *images;
+	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
+	bool allow_host_userns, allow_host_network;
+	int state_fd, run_fd; /* owned */
+
+	pthread_mutex_t lock; /* L3; guards what follows */
+	struct wait *waits;
+	struct pending *pendings;
+	struct exec *execs;
+	struct watcher *watcher; /* NULL until the first start */
+	char *layers_of; /* owned; image id of the cached @layers */
+	char **layers;	 /* owned; topmost first */
+};
+
+/* Containers: rows */
+
+enum row_state { ROW_CREATED, ROW_EXITED, ROW_REMOVING };
+
+struct container {
+	char id[ID_LEN + 1];
+	char *tenant, *name, *image_id, *error; /* owned */
+	enum row_state state;
+	int64_t idmap; /* 0: the host's ids */
+	int64_t created_ns, started_ns, finished_ns;
+	int exit_code;
+	bool oom;
+	struct container_request *req; /* owned; as it was checked at create */
+};
+void container_done(struct container *c);
+#define _cleanup_container_ _cleanup_(container_done)
+
+/** container_find() - by full id, name, or unique id prefix within @tenant. Return: 0; ERR_NOT_FOUND; ERR_INVALID when ambiguous. */
+int container_find(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err);
+/** container_load() - by full id, any tenant. Return: 1, 0 gone, <0. */
+int container_load(struct engine *e, const char *id, struct container *ret, struct err *err);
+/** container_each() - @fn for every row of @tenant, newest first, until it returns non-zero. Return: that, or 0. */
+int container_each(struct engine *e, const char *tenant, int (*fn)(void *ctx, struct container *c, struct err *err), void *ctx, struct err *err);
+int container_insert(struct engine *e, const struct container *c, struct err *err);
+int container_save_exit(struct engine *e, const struct container *c, struct err *err);
+int container_delete(struct engine *e, const struct container *c, struct err *err);
+/** container_name_new() - a free generated name. Inside the transaction of the insert. */
+int container_name_new(struct engine *e, const char *tenant, char *buf, size_t size, struct err *err);
+extern const char *const engine_migrations[];
+extern const size_t engine_n_migrations;
+
+/** name_generate() - "adjective_surname", a number behind it from the @attempt-th try on. */
+void name_generate(unsigned attempt, char *buf, size_t size);
+
+/* State at run time: derived from the bundle, the processes and the row (state.c) */
+
+enum run_state { RUN_CREATED, RUN_RUNNING, RUN_EXITED, RUN_DEAD };
+
+struct run_info {
+	enum run_state state;
+	struct monitor_state live; /* with RUN_RUNNING */
+};
+/** state_read() - what @c is now. A container whose processes ended is reaped on the way (without its lock: pass @locked when it is held).
+ *  Return: 0; ERR_NOT_FOUND when it was removed by that. @c is brought up to date. */
+int state_read(struct engine *e, struct container *c, bool locked, struct run_info *ret, struct err *err);
+const char *state_name(enum run_state s);
+/** state_peek() - the same without reaping: RUN_DEAD when the bundle waits for it. */
+int state_peek(struct engine *e, const struct container *c, struct run_info *ret, struct err *err);
+/** reap_locked() - record the exit, remove cgroups and bundle, and the container itself when auto-removed. With the lock held. Return: 1 when removed. */
+int reap_locked(struct engine *e, struct container *c, struct err *err);
+/** remove_locked() - everything of a container that does not run. With the lock held. */
+int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err);
+
+/** lock_take() - L1. Return: fd to close for unlocking, or <0. */
+int lock_take(struct engine *e, const char *id, struct err *err);
+/** lock_try() - Return: fd, -EAGAIN when somebody else has it, <0. */
+int lock_try(struct engine *e, const char *id);
+/** lock_forget() - remove the lock file; with the lock held, when the container goes. */
+void lock_forget(struct engine *e, const char *id);
+
+int bundle_open(struct engine *e, const char *id); /* directory fd or -errno */
+int container_dir_open(struct engine *e, const char *id, bool make); /* STATE/containers/ID */
+
+/* Talking to a monitor (link.c) */
+
+/** link_spawn() - start a monitor. @ret_pid: to be reaped. Return: its socket or <0. */
+int link_spawn(struct engine *e, const char *id, pid_t *ret_pid, struct err *err);
+/** link_connect() - to a running container's monitor. Return: socket; ERR_CONFLICT-free -errno in err. */
+int link_connect(struct engine *e, const char *id, struct err *err);
+/** link_send() - one request. @fds: SCM_RIGHTS. */
+int link_send(int fd, enum monitor_verb verb, uint32_t seq, const void *payload, size_t len, const void *more, size_t more_len, const int *fds, size_t n_fds, struct err *err);
+/** link_recv() - one reply into @buf. Return: payload bytes; <0: the monitor's error or the connection's, filled in. */
+int link_recv(int fd, uint32_t seq, void *buf, size_t size, struct err *err);
+/** link_call() - link_send() and link_recv(). */
+int link_call(int fd, enum monitor_verb verb, const void *payload, size_t len, void *reply, size_t reply_size, struct err *err);
+
+/* Watching monitors whose first connection is ours, and execs (watch.c) */
+
+/** watch_container() - hand over the SETUP connection of a started container (@fd, @pid owned): it is reaped here when it exits. */
+int watch_container(struct engine *e, const char *id, int fd_take, pid_t pid, struct err *err);
+/** watch_exec() - hand over a connection on which MONITOR_EXEC was answered. */
+int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *err);
+/** watch_has() - whether this process will reap @id. */
+bool watch_has(struct engine *e, const char *id);
+void watch_stop(struct engine *e);
+
+/* What waits are told (wait.c) */
+void wait_notify_exit(struct engine *e, const char *id, int code);
+void wait_notify_removed(struct engine *e, const char *id);
+void wait_notify_started(struct engine *e, const char *id);
+
+/** attach_flush() - send what was attached before the start. */
+int attach_flush(struct engine *e, const struct container *c, int link, struct err *err);
+void attach_drop(struct engine *e, const char *id);
+void attach_drop_all(struct engine *e);
+/** detach_keys_parse() - "ctrl-p,ctrl-q"; NULL and "": the default. */
+int detach_keys_parse(const char *s, struct monitor_attach *a, struct err *err);
+
+void exec_ended(struct engine *e, const char *exec_id, const struct monitor_exit *x);
+void execs_free(struct engine *e);
+
+/* Policy and its parts: pure functions of the request */
+
+struct security {
+	bool no_new_privileges, seccomp_unconfined, system_paths_unconfined, landlock_unconfined;
+	const char *seccomp_json; /* borrowed from the request; NULL: the default profile */
+};
+int security_parse(const struct container_request *r, struct security *ret, struct err *err);
+int caps_resolve(const struct container_request *r, uint64_t *ret, struct err *err);
+#define CAPS_DEFAULT UINT64_C(0x800405fb)
+/** user_check() - Config.User as text: digits are an id and must be in range, names start with a letter or '_'. */
+int user_check(const char *field, const char *user, struct err *err);
+int group_check(const char *field, const char *group, struct err *err);
+/** user_numeric() - "uid:gid" wholly in digits. */
+bool user_numeric(const char *user, uint32_t *ret_uid, uint32_t *ret_gid);
+/** signal_parse() - "TERM", "SIGTERM", "15", "RTMIN+3". Return: 1..64 or ERR_INVALID. */
+int signal_parse(const char *s, struct err *err);
+/** sysctl_check() - against the allow-list. @own_net: the container has a network namespace of its own. @ret_key: owned, dotted. */
+int sysctl_check(const char *key, const char *value, bool own_net, char **ret_key, struct err *err);
+/** rlimit_name() - "nofile" to "RLIMIT_NOFILE"; NULL when there is none. */
+const char *rlimit_name(const char *ulimit);
+/** tmpfs_options() - HostConfig.Tmpfs text as mount options. */
+int tmpfs_options(const struct mount_request *m, char ***ret, struct err *err);
+/** policy_check() - may @c have what @req asks for? At create and again at start. @warnings: owned strv, appended to; NULL: none wanted. */
+int policy_check(const struct engine *e, const struct caller *c, const struct container_request *req, char ***warnings, struct err *err);
+/** network_is_host() - after policy_check(). */
+bool network_is_host(const struct container_request *req);
+
+/** request_merge_image() - docker's rules for what the image says when the request does not. */
+int request_merge_image(struct container_request *r, const struct image_config *img, struct err *err);
+
+/* Bundle */
+
+struct bundle_plan {
+	const struct container *c;
+	const struct idrange_map *map; /* NULL: the host's user namespace */
+	char *const *layers;	       /* topmost first */
+	const char *state_dir, *bundle_dir, *libexec_dir; /* absolute */
+	const char *seccomp_path, *seccomp_name, *seccomp_hash; /* NULL path: none */
+	char *const *volume_targets, *const *volume_paths;	/* parallel: _data directories by target */
+};
+/** bundle_spec() - the whole document as data. Touches nothing but getrlimit() and a look at which host paths exist. */
+int bundle_spec(const struct bundle_plan *b, struct runtime_spec **ret, struct err *err);
+int bundle_mounts(const struct bundle_plan *b, struct runtime_spec *s, struct err *err);
+int bundle_resources(const struct bundle_plan *b, struct runtime_spec *s, struct err *err);
+int bundle_process(const struct bundle_plan *b, struct runtime_spec *s, struct err *err);
+/** bundle_write() - the directory with config.json and generated files. Nothing stays on failure. */
+int bundle_write(struct engine *e, const struct container *c, struct err *err);
+/** hostname_of() - Config.Hostname or the short id. @buf: 65 bytes. */
+void hostname_of(const struct container *c, char *buf);
+/** cgroup_path_of() - "coffer/TENANT/ID". @buf: MONITOR_PATH_MAX bytes. */
+void cgroup_path_of(const struct container *c, char *buf);
+/** seccomp_prepare() - the compiled filter for @req. @path: MONITOR_PATH_MAX bytes; "" when unconfined. */
+int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], struct err *err);
+
+/* Volumes */
+
+/** volumes_attach() - rows (and directories) for every volume of a new container. Inside its transaction. */
+int volumes_attach(struct engine *e, const struct container *c, struct err *err);
+int volumes_detach(struct engine *e, const struct container *c, char ***ret_anonymous, struct err *err);
+/** volumes_of() - targets and names, parallel owned strvs. */
+int volumes_of(struct engine *e, const char *id, char ***ret_targets, char ***ret_names, struct err *err);
+int volume_dir_make(struct engine *e, const char *name, struct err *err);
+void volume_dir_remove(struct engine *e, const char *name);
+char *volume_path(struct engine *e, const char *name); /* owned; NULL out of memory */
+/** volume_delete_unused() - rows and directory of @name unless a container uses it. */
+int volume_delete_unused(struct engine *e, const char *tenant, const char *name, struct err *err);
+
+/* Inspect parts */
+void write_mount_points(struct engine *e, struct json_writer *w, const struct container *c, char *const *targets, char *const *names);
+void write_network_settings(struct json_writer *w, const struct container *c, bool running);
+const char *network_mode_of(const struct container_request *r);

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * GET /containers/json with docker's filters. Listing is also where what nobody touched comes to rest: containers whose processes ended
+ * unseen are reaped, and directories that no row names (a kill -9 in the middle of a removal) are swept.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "engine/internal.h"
+#include "sandbox/sandbox.h"
+
+/* Filters: {"label":{"a=b":true}} or {"label":["a=b"]} */
+
+struct listed {
+	const struct container *c;
+	const struct run_info *info;
+	char *const *volumes, *const *targets;
+};
+
+static bool match_id(const struct listed *l, const char *v)
+{
+	return strncmp(l->c->id, v, strlen(v)) == 0;
+}
+
+/* Docker takes a regular expression; a substring with its usual anchors covers what clients send. */
+static bool match_name(const struct listed *l, const char *v)
+{
+	char slashed[256];
+	(void) str_format(slashed, sizeof(slashed), "/%.200s", l->c->name); /* names are shorter */
+	bool head = *v == '^';
+	v += head;
+	size_t n = strlen(v);
+	bool tail = n && v[n - 1] == '$';
+	n -= tail;
+	for (const char *s = *v == '/' ? slashed : l->c->name; *s; s++) {
+		if (strncmp(s, v, n) == 0 && (!tail || s[n] == '\0'))
+			return true;
+		if (head)
+			break;
+	}
+	return n == 0;
+}
+
+static bool match_label(const struct listed *l, const char *v)
+{
+	const struct kv_list *labels = &l->c->req->labels;
+	size_t n = strcspn(v, "=");
+	for (size_t i = 0; labels->keys && labels->keys[i]; i++)
+		if (strncmp(labels->keys[i], v, n) == 0 && labels->keys[i][n] == '\0' && (!v[n] || str_eq(labels->values[i], v + n + 1)))
+			return true;
+	return false;
+}
+
+static bool match_status(const struct listed *l, const char *v)
+{
+	return str_eq(state_name(l->info->state), v);
+}
+
+static bool match_exited(const struct listed *l, const char *v)
+{
+	char code[16];
+	(void) str_format(code, sizeof(code), "%d", l->c->exit_code); /* fits */
+	return l->info->state == RUN_EXITED && str_eq(code, v);
+}
+
+static bool match_ancestor(const struct listed *l, const char *v)
+{
+	const char *digest = str_after(l->c->image_id, "sha256:") ?: l->c->image_id, *want = str_after(v, "sha256:") ?: v;
+	size_t n = strlen(v);
+	const char *image = l->c->req->image ?: "";
+	return (strlen(want) >= 4 && id_is_prefix(want) && strncmp(digest, want, strlen(want)) == 0) || str_eq(image, v) ||
+	       (!strchr(v, ':') && strncmp(image, v, n) == 0 && (image[n] == ':' || image[n] == '\0')) || (str_after(v, image) && str_eq(v + strlen(image), ":latest"));
+}
+
+static bool match_volume(const struct listed *l, const char *v)
+{
+	return strv_has(l->volumes, v) || strv_has(l->targets, v);
+}
+
+static bool match_network(const struct listed *l, const char *v)
+{
+	return str_eq(network_mode_of(l->c->req), v);
+}
+
+static bool match_health(const struct listed *l, const char *v)
+{
+	(void) l;
+	return str_eq(v, "none");
+}
+
+static bool match_never(const struct listed *l, const char *v)
+{
+	(void) l;
+	return str_eq(v, "false") || str_eq(v, "0");
+}
+
+static const struct {
+	const char *key;
+	bool (*match)(const struct listed *l, const char *v);
+	bool all; /* every value must match, not just one */
+} filters[] = {
+	{"id", match_id, false},	     {"name", match_name, false},     {"label", match_label, true},	{"status", match_status, false},
+	{"exited", match_exited, false},     {"ancestor", match_ancestor, false}, {"volume", match_volume, false}, {"network", match_network, false},
+	{"health", match_health, false},     {"is-task", match_never, false}, {"isolation", NULL, false},	{"publish", NULL, false},
+	{"expose", NULL, false},	     {"before", NULL, false},	      {"since", NULL, false},
+};
+
+static int find_filter(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(filters); i++)
+		if (str_eq(filters[i].key, key))
+			return (int) i;
+	return -EINVAL;
+}
+
+static bool status_is_known(const char *v)
+{
+	static const char *const known[] = {"created", "running", "paused", "restarting", "removing", "exited", "dead"};
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (str_eq(known[i], v))
+			return true;
+	return false;
+}
+
+static int check_value(const char *key, const char *v, struct err *err)
+{
+	if (str_eq(key, "status") && !status_is_known(v))
+		return err_set(err, ERR_INVALID, "invalid filter 'status=%.64s'", v);
+	return 0;
+}
+
+/* The values of one filter in either form, into *@ret. */
+static int filter_values(const char *key, const struct json *v, char ***ret, struct err *err)
+{
+	int rc = 0;
+	if (json_kind(v) == JSON_KIND_ARRAY)
+		rc = json_strv(v, key, ret, err);
+	else if (json_kind(v) == JSON_KIND_OBJECT) {
+		JSON_FOREACH_MEMBER(name, on, v)
+			if (rc >= 0 && json_bool(on, true) && strv_push(ret, name) < 0)
+				rc = err_oom(err);
+	} else
+		return err_set(err, ERR_INVALID, "invalid filter '%.64s'", key);
+	STRV_FOREACH(s, *ret)
+		rc = rc < 0 ? rc : check_value(key, s, err);
+	return rc;
+}
+
+static int check_filters(const struct json *f, struct err *err)
+{
+	if (f && json_kind(f) != JSON_KIND_OBJECT)
+		return err_set(err, ERR_INVALID, "invalid filter");
+	JSON_FOREACH_MEMBER(key, v, f) {
+		_cleanup_strv_ char **values = NULL;
+		int i = find_filter(key);
+		if (i < 0)
+			return err_set(err, ERR_INVALID, "invalid filter '%.64s'", key);
+		int rc = filter_values(key, v, &values, err);
+		if (rc < 0)
+			return rc;
+		if (!filters[i].match && values)
+			return err_set(err, ERR_UNSUPPORTED, "filter '%s' is not there yet", key);
+	}
+	return 0;
+}
+
+static bool passes(const struct json *f, const struct listed *l)
+{
+	JSON_FOREACH_MEMBER(key, v, f) {
+		_cleanup_strv_ char **values = NULL;
+		int i = find_filter(key);
+		if (i < 0 || filter_values(key, v, &values, NULL) < 0 || !values)
+			continue; /* checked before: only emptiness is left */
+		bool all = true, any = false;
+		STRV_FOREACH(s, values) {
+			bool m = filters[i].match(l, s);
+			all &= m;
+			any |= m;
+		}
+		if (filters[i].all ? !all : !any)
+			return false;
+	}
+	return true;
+}
+
+/* One entry */
+
+static void status_words(const struct container *c, const struct run_info *info, char *buf, size_t size)
+{
+	char ago[64];
+	int64_t now = now_ns();
+	if (info->state == RUN_CREATED)
+		(void) str_copy(buf, size, "Created");
+	else if (info->state == RUN_RUNNING)
+		(void) str_format(buf, size, "Up %s", time_format_ago(ago, sizeof(ago), now - info->live.started_ns));
+	else
+		(void) str_format(buf, size, "Exited (%d) %s ago", c->exit_code, time_format_ago(ago, sizeof(ago), now - c->finished_ns));
+}
+
+static void command_line(const struct container_request *r, struct strbuf *out)
+{
+	STRV_FOREACH(s, r->entrypoint)
+		strbuf_addf(out, "%s%s", out->len ? " " : "", s);
+	STRV_FOREACH(s, r->cmd)
+		strbuf_addf(out, "%s%s", out->len ? " " : "", s);
+}
+
+static void write_labels(struct json_writer *w, const struct kv_list *l)
+{
+	jw_obj(w, "Labels");
+	for (size_t i = 0; l->keys && l->keys[i]; i++)
+		jw_str(w, l->keys[i], l->values[i]);
+	jw_end(w);
+}
+
+static void write_entry(struct engine *e, struct json_writer *w, const struct listed *l, bool size)
+{
+	const struct container *c = l->c;
+	_cleanup_strbuf_ struct strbuf command = STRBUF_INIT(1 << 20);
+	char status[128] = "";
+	_cleanup_free_ char *name = str_printf("/%s", c->name);
+	command_line(c->req, &command);
+	status_words(c, l->info, status, sizeof(status));
+	jw_obj(w, NULL);
+	jw_str(w, "Id", c->id);
+	jw_arr(w, "Names");
+	jw_str(w, NULL, name ?: "");
+	jw_end(w);
+	jw_str(w, "Image", c->req->image);
+	jw_str(w, "ImageID", c->image_id);
+	jw_str(w, "Command", command.s ?: "");
+	jw_int(w, "Created", c->created_ns / NSEC_PER_SEC);
+	jw_arr(w, "Ports");
+	jw_end(w);
+	if (size) {
+		jw_int(w, "SizeRw", 0);
+		jw_int(w, "SizeRootFs", 0);
+	}
+	write_labels(w, &c->req->labels);
+	jw_str(w, "State", state_name(l->info->state));
+	jw_str(w, "Status", status);
+	jw_obj(w, "HostConfig");
+	jw_str(w, "NetworkMode", network_mode_of(c->req));
+	jw_end(w);
+	write_network_settings(w, c, /* full= */ false);
+	write_mount_points(e, w, c, l->targets, l->volumes);
+	jw_end(w);
+}
+
+struct listing {
+	struct engine *e;
+	const struct list_request *r;
+	struct json_writer *w;
+	int64_t n;
+};
+
+static bool asks_for_state(const struct json *f)
+{
+	return json_get(f, "status") || json_get(f, "exited");
+}
+
+static int list_one(void *ctx, struct container *c, struct err *err)
+{
+	struct listing *l = ctx;
+	struct run_info info;
+	_cleanup_strv_ char **targets = NULL, **names = NULL;
+	if (l->r->limit > 0 && l->n >= l->r->limit)
+		return 0;
+	int rc = state_read(l->e, c, /* locked= */ false, &info, err);
+	if (rc == -ENOENT)
+		return 0; /* it was to be removed, and is */
+	if (rc < 0)
+		return rc;
+	bool all = l->r->all || l->r->limit > 0 || asks_for_state(l->r->filters);
+	if (!all && info.state != RUN_RUNNING)
+		return 0;
+	rc = volumes_of(l->e, c->id, &targets, &names, err);
+	if (rc < 0)
+		return rc;
+	struct listed one = {.c = c, .info = &info, .volumes = names, .targets = targets};
+	if (!passes(l->r->filters, &one))
+		return 0;
+	write_entry(l->e, l->w, &one, l->r->size);
+	l->n++;
+	return 0;
+}
+
+/* Directories that no row names */
+
+static int row_exists(struct engine *e, const char *id)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, NULL, "SELECT 1 FROM container WHERE id=?1", "s", id);
+	return rc < 0 ? rc : db_step(st, NULL);
+}
+
+static void sweep_one(struct engine *e, int top, const char *id)
+{
+	char cgroup[MONITOR_PATH_MAX];
+	struct err ignored;
+	if (row_exists(e, id) != 0)
+		return;
+	_cleanup_close_ int lock = lock_try(e, id);
+	if (lock < 0 || row_exists(e, id) != 0)
+		return;
+	(void) str_format(cgroup, sizeof(cgroup), "coffer/%s/%s", IDRANGE_LOCAL, id); /* fits */
+	(void) sandbox_cleanup(cgroup, &ignored); /* tried again at the next listing, like the rest */
+	(void) rm_rf_at(top, id);
+	lock_forget(e, id);
+}
+
+static void sweep(struct engine *e, int dfd)
+{
+	_cleanup_close_ int top = openat(dfd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int own = top < 0 ? -EBADF : fcntl(top, F_DUPFD_CLOEXEC, 3);
+	DIR *d = own < 0 ? NULL : fdopendir(own);
+	if (!d) {
+		safe_close(own);
+		return;
+	}
+	for (struct dirent *de; (de = readdir(d));)
+		if (id_is_full(de->d_name))
+			sweep_one(e, top, de->d_name);
+	(void) closedir(d);
+}
+
+int engine_container_list(struct engine *e, const struct caller *caller, const struct list_request *r, struct json_writer *w, struct err *err)
+{
+	struct listing l = {.e = e, .r = r, .w = w};
+	int rc = check_filters(r->filters, err);
+	if (rc < 0)
+		return rc;
+	sweep(e, e->run_fd);
+	if (r->all)
+		sweep(e, e->state_fd);
+	jw_arr(w, NULL);
+	rc = container_each(e, caller->tenant, list_one, &l, err);
+	jw_end(w);
+	return MIN(rc, 0);
+}

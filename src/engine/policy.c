@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Policy: one function over the canonical request, called at every sink that yields a configuration (R15). What is not there
+ * yet is refused by name, what would loosen the host is refused or needs the operator's word; nothing is ignored in silence.
+ */
+#include <errno.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "base/num.h"
+#include "engine/internal.h"
+
+bool network_is_host(const struct container_request *req)
+{
+	return str_eq(req->network_mode, "host");
+}
+
+const char *network_mode_of(const struct container_request *r)
+{
+	return network_is_host(r) ? "host" : "none";
+}
+
+/* What is not there yet */
+
+static bool is_own(const char *mode)
+{
+	return str_empty(mode) || str_eq(mode, "private");
+}
+
+static bool ipc_is_own(const char *mode)
+{
+	return is_own(mode) || str_eq(mode, "shareable");
+}
+
+static bool json_has(const char *text)
+{
+	return text && !str_eq(text, "null") && !str_eq(text, "{}");
+}
+
+static bool health_is_set(const struct container_request *r)
+{
+	return r->health && r->health->test && r->health->test[0] && !str_eq(r->health->test[0], "NONE");
+}
+
+static int check_missing(const struct container_request *r, struct err *err)
+{
+	const struct {
+		bool asked;
+		const char *field;
+	} rows[] = {
+		{json_has(r->port_bindings_json), "HostConfig.PortBindings (--publish)"},
+		{r->publish_all_ports, "HostConfig.PublishAllPorts (--publish-all)"},
+		{r->dns != NULL, "HostConfig.Dns (--dns)"},
+		{r->dns_search != NULL, "HostConfig.DnsSearch (--dns-search)"},
+		{r->dns_options != NULL, "HostConfig.DnsOptions (--dns-option)"},
+		{r->extra_hosts != NULL, "HostConfig.ExtraHosts (--add-host)"},
+		{!is_own(r->pid_mode), "HostConfig.PidMode (--pid)"},
+		{!ipc_is_own(r->ipc_mode), "HostConfig.IpcMode (--ipc)"},
+		{!is_own(r->uts_mode), "HostConfig.UTSMode (--uts)"},
+		{!is_own(r->cgroupns_mode), "HostConfig.CgroupnsMode (--cgroupns)"},
+		{!str_empty(r->cgroup_parent), "HostConfig.CgroupParent (--cgroup-parent)"},
+		{!str_empty(r->runtime) && !str_eq(r->runtime, "coffer"), "HostConfig.Runtime (--runtime)"},
+		{!str_empty(r->restart_name) && !str_eq(r->restart_name, "no"), "HostConfig.RestartPolicy (--restart)"},
+		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
+		{r->oom_kill_disable, "HostConfig.OomKillDisable (--oom-kill-disable)"},
+		{r->blkio_weight != 0, "HostConfig.BlkioWeight (--blkio-weight)"},
+		{r->memory_swappiness >= 0, "HostConfig.MemorySwappiness (--memory-swappiness)"},
+		{r->device_cgroup_rules != NULL, "HostConfig.DeviceCgroupRules (--device-cgroup-rule)"},
+		{r->volumes_from != NULL, "HostConfig.VolumesFrom (--volumes-from)"},
+		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
+		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].asked)
+			return err_set(err, ERR_UNSUPPORTED, "%s is not there yet", rows[i].field);
+	return 0;
+}
+
+/* Network */
+
+static bool endpoint_is_plain(const struct json *ep)
+{
+	JSON_FOREACH_MEMBER(key, v, ep) {
+		enum json_kind k = json_kind(v);
+		bool empty = k == JSON_KIND_NULL || (k == JSON_KIND_STRING && !*json_str(v, "")) || (k == JSON_KIND_INT && json_int(v, 1) == 0) ||
+			     (k == JSON_KIND_BOOL && !json_bool(v, true)) || ((k == JSON_KIND_OBJECT || k == JSON_KIND_ARRAY) && json_len(v) == 0);
+		if (!empty && strcasecmp(key, "Aliases") != 0)
+			return false;
+	}
+	return true;
+}
+
+static int check_endpoints(const struct container_request *r, struct err *err)
+{
+	_cleanup_json_ struct json *root = NULL;
+	if (!json_has(r->networking_json))
+		return 0;
+	int rc = json_parse(r->networking_json, strlen(r->networking_json), REQUEST_MAX, "NetworkingConfig", &root, err);
+	if (rc < 0)
+		return rc;
+	const struct json *map = json_get_fold(root, "EndpointsConfig") ?: root;
+	JSON_FOREACH_MEMBER(net, ep, map) {
+		bool known = str_eq(net, "default") || str_eq(net, "none") || str_eq(net, "host") || str_eq(net, r->network_mode);
+		if (!known)
+			return err_set(err, ERR_UNSUPPORTED, "NetworkingConfig: network '%.64s' is not there yet: none and host are (--network)", net);
+		if (!endpoint_is_plain(ep))
+			return err_set(err, ERR_UNSUPPORTED, "NetworkingConfig: addresses and options of network '%.64s' are not there yet (--ip, --mac-address)", net);
+	}
+	return 0;
+}
+
+static int add_warning(char ***warnings, const char *text, struct err *err)
+{
+	return warnings && strv_push(warnings, text) < 0 ? err_oom(err) : 0;
+}
+
+static int check_network(const struct engine *e, const struct container_request *r, char ***warnings, struct err *err)
+{
+	const char *mode = r->network_mode ?: "";
+	if (str_eq(mode, "none"))
+		return check_endpoints(r, err);
+	if (*mode == '\0' || str_eq(mode, "default")) {
+		int rc = add_warning(warnings, "bridge networks are not there yet: the container has a loopback interface alone, as with --network none", err);
+		return rc < 0 ? rc : check_endpoints(r, err);
+	}
+	if (str_eq(mode, "host"))
+		return e->allow_host_network ? check_endpoints(r, err)
+					     : err_set(err, ERR_DENIED, "HostConfig.NetworkMode (--network) 'host': the operator of this host has not allowed it "
+									"(allow-host-network in /etc/coffer/daemon.json, or COFFER_ALLOW_HOST=network)");
+	return err_set(err, ERR_UNSUPPORTED, "HostConfig.NetworkMode (--network) '%.64s' is not there yet: none and host are", mode);
+}
+
+static int check_userns(const struct engine *e, const struct container_request *r, struct err *err)
+{
+	struct idrange_request q;
+	int rc = idrange_parse(r->userns_mode, r->uid_maps, r->gid_maps, &q, err);
+	if (rc < 0)
+		return err_wrap(err, "HostConfig");
+	if (q.mode == IDRANGE_HOST && !e->allow_host_userns)
+		return err_set(err, ERR_DENIED, "HostConfig.UsernsMode (--userns) 'host': the operator of this host has not allowed it "
+						"(allow-host-userns in /etc/coffer/daemon.json, or COFFER_ALLOW_HOST=userns)");
+	if (q.mode == IDRANGE_HOST && (r->privileged || r->cap_add))
+		return err_set(err, ERR_DENIED, "HostConfig.UsernsMode (--userns) 'host': not together with %s: capabilities are given inside a user namespace of the "
+						"container's own, never on the host", r->privileged ? "--privileged" : "--cap-add");
+	return 0;
+}
+
+/* Values */
+
+static int check_env(const struct container_request *r, struct err *err)
+{
+	STRV_FOREACH(entry, r->env)
+		if (entry[0] == '=' || entry[0] == '\0')
+			return err_set(err, ERR_INVALID, "Config.Env (--env): '%.64s': invalid environment variable: the name is empty", entry);
+	return 0;
+}
+
+static int check_hostname(const struct container_request *r, struct err *err)
+{
+	const char *const names[][2] = {{"Hostname (--hostname)", r->hostname}, {"Domainname (--domainname)", r->domainname}};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		const char *s = names[i][1];
+		if (str_empty(s))
+			continue;
+		if (strlen(s) > 63 || s[0] == '-' || s[0] == '.' || s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] != '\0')
+			return err_set(err, ERR_INVALID, "Config.%s: '%.80s' is not a host name of at most 63 letters, digits, '-', '_' and '.'", names[i][0], s);
+	}
+	return 0;
+}
+
+static int check_process(const struct container_request *r, struct err *err)
+{
+	int rc = user_check("Config.User (--user)", r->user, err);
+	STRV_FOREACH(g, r->group_add)
+		rc = rc < 0 ? rc : group_check("HostConfig.GroupAdd (--group-add)", g, err);
+	if (rc >= 0 && !str_empty(r->working_dir) && r->working_dir[0] != '/')
+		rc = err_set(err, ERR_INVALID, "Config.WorkingDir (--workdir): the working directory '%.200s' is invalid, it needs to be an absolute path", r->working_dir);
+	if (rc >= 0 && !str_empty(r->stop_signal)) {
+		rc = signal_parse(r->stop_signal, err);
+		rc = rc < 0 ? err_wrap(err, "Config.StopSignal (--stop-signal)") : 0;
+	}
+	return rc;
+}
+
+static int check_ulimits(const struct container_request *r, struct err *err)
+{
+	for (size_t i = 0; i < r->n_ulimits; i++) {
+		const struct ulimit_request *u = &r->ulimits[i];
+		if (!rlimit_name(u->name))
+			return err_set(err, ERR_INVALID, "HostConfig.Ulimits (--ulimit): invalid ulimit type: %.64s", u->name);
+		if (u->soft < -1 || u->hard < -1 || (u->hard != -1 && (u->soft == -1 || u->soft > u->hard)))
+			return err_set(err, ERR_INVALID, "HostConfig.Ulimits (--ulimit): %s: the soft limit %lld is above the hard limit %lld", u->name, (long long) u->soft,
+				       (long long) u->hard);
+	}
+	return 0;
+}
+
+static int check_sysctls(const struct container_request *r, struct err *err)
+{
+	for (size_t i = 0; r->sysctls.keys && r->sysctls.keys[i]; i++) {
+		_cleanup_free_ char *key = NULL;
+		int rc = sysctl_check(r->sysctls.keys[i], r->sysctls.values[i], !network_is_host(r), &key, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int check_devices(const struct container_request *r, struct err *err)
+{
+	for (size_t i = 0; i < r->n_devices; i++) {
+		const struct device_request *d = &r->devices[i];
+		const char *perm = d->permissions ?: "rwm";
+		struct stat st;
+		if (str_empty(d->host) || d->host[0] != '/' || (d->container && d->container[0] && d->container[0] != '/'))
+			return err_set(err, ERR_INVALID, "HostConfig.Devices (--device): '%.200s:%.200s' are not absolute paths", d->host ?: "", d->container ?: "");
+		if (strlen(perm) > 3 || perm[strspn(perm, "rwm")] != '\0')
+			return err_set(err, ERR_INVALID, "HostConfig.Devices (--device): '%.16s' is not made of r, w and m", perm);
+		if (stat(d->host, &st) < 0)
+			return err_sys(err, -errno, "HostConfig.Devices (--device): '%.200s'", d->host);
+		if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+			return err_set(err, ERR_INVALID, "HostConfig.Devices (--device): '%.200s' is not a device", d->host);
+	}
+	return 0;
+}
+
+static int check_mounts(const struct container_request *r, struct err *err)
+{
+	for (size_t i = 0; i < r->n_mounts; i++) {
+		const struct mount_request *m = &r->mounts[i];
+		struct stat st;
+		if (m->kind == MOUNT_TMPFS) {
+			_cleanup_strv_ char **options = NULL;
+			int rc = tmpfs_options(m, &options, err);
+			if (rc < 0)
+				return rc;
+		}
+		if (m->kind == MOUNT_VOLUME && !str_empty(m->subpath))
+			return err_set(err, ERR_UNSUPPORTED, "HostConfig.Mounts (--mount): volume-subpath of '%.200s' is not there yet", m->target);
+		if (m->kind == MOUNT_BIND && !m->create_source && stat(m->source, &st) < 0)
+			return err_set(err, ERR_INVALID, "invalid mount config for type \"bind\": bind source path does not exist: %.200s", m->source);
+	}
+	return 0;
+}
+
+static int check_log(const struct container_request *r, struct err *err)
+{
+	static const char *const known[] = {"max-size", "max-file"};
+	if (!str_empty(r->log_type) && !str_eq(r->log_type, "json-file") && !str_eq(r->log_type, "none"))
+		return err_set(err, ERR_UNSUPPORTED, "HostConfig.LogConfig (--log-driver) '%.64s' is not there yet: json-file and none are", r->log_type);
+	for (size_t i = 0; r->log_opts.keys && r->log_opts.keys[i]; i++) {
+		const char *k = r->log_opts.keys[i], *v = r->log_opts.values[i];
+		uint64_t n;
+		if (!str_eq(k, known[0]) && !str_eq(k, known[1]))
+			return err_set(err, ERR_INVALID, "HostConfig.LogConfig (--log-opt): unknown log opt '%.64s' for json-file: max-size and max-file are known", k);
+		if (str_eq(k, "max-size") ? parse_size(v, &n) < 0 || n < 1 : parse_u64(v, &n) < 0 || n < 1 || n > 1000)
+			return err_set(err, ERR_INVALID, "HostConfig.LogConfig (--log-opt): %s='%.64s' is out of range", k, v);
+	}
+	return 0;
+}
+
+static int check_resources(const struct container_request *r, struct err *err)
+{
+	const struct {
+		const char *field;
+		int64_t v, min, max;
+	} rows[] = {
+		{"Memory (--memory)", r->memory, 6 << 20, INT64_MAX},
+		{"MemoryReservation (--memory-reservation)", r->memory_reservation, 1, INT64_MAX},
+		{"NanoCpus (--cpus)", r->nano_cpus, 10000000, INT64_MAX / 100000},
+		{"CpuShares (--cpu-shares)", r->cpu_shares, 2, 262144},
+		{"CpuPeriod (--cpu-period)", r->cpu_period, 1000, 1000000},
+		{"CpuQuota (--cpu-quota)", r->cpu_quota == -1 ? 0 : r->cpu_quota, 1000, INT64_MAX},
+		{"ShmSize (--shm-size)", r->shm_size, 1, INT64_MAX},
+		{"PidsLimit (--pids-limit)", r->pids_limit == -1 ? 0 : r->pids_limit, 1, 4194304},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (rows[i].v != 0 && (rows[i].v < rows[i].min || rows[i].v > rows[i].max))
+			return err_set(err, ERR_INVALID, "HostConfig.%s: %lld is out of range: minimum %lld", rows[i].field, (long long) rows[i].v, (long long) rows[i].min);
+	if (r->oom_score_adj < 0 || r->oom_score_adj > 1000)
+		return err_set(err, ERR_INVALID, "HostConfig.OomScoreAdj (--oom-score-adj): %lld is not between 0 and 1000", (long long) r->oom_score_adj);
+	return 0;
+}
+
+static int check_security(const struct container_request *r, struct err *err)
+{
+	struct security sec;
+	uint64_t caps;
+	int rc = security_parse(r, &sec, err);
+	return rc < 0 ? rc : caps_resolve(r, &caps, err);
+}
+
+int policy_check(const struct engine *e, const struct caller *c, const struct container_request *req, char ***warnings, struct err *err)
+{
+	static int (*const checks[])(const struct container_request *, struct err *) = {
+		check_missing, check_env, check_hostname, check_process, check_ulimits, check_sysctls, check_devices, check_mounts, check_log, check_resources, check_security,
+	};
+	int rc = check_userns(e, req, err);
+	rc = rc < 0 ? rc : check_network(e, req, warnings, err);
+	for (size_t i = 0; rc >= 0 && i < ARRAY_LEN(checks); i++)
+		rc = checks[i](req, err);
+	(void) c; /* tenants' own limits come with tenants; every caller is the operator until then */
+	return MIN(rc, 0);
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Removing a container. The row goes first (one transaction with ids and volume references), then the files: what a kill -9 in
+ * between leaves is a directory that no row names, which the next removal or image clean-up sweeps; never a row without files.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+
+static int delete_rows(struct engine *e, const struct container *c, bool volumes, char ***ret_orphans, struct err *err)
+{
+	_cleanup_strv_ char **anonymous = NULL;
+	int rc = db_begin(e->db, err);
+	if (rc < 0)
+		return rc;
+	rc = volumes_detach(e, c, &anonymous, err);
+	rc = rc < 0 ? rc : container_delete(e, c, err);
+	rc = rc < 0 ? rc : idrange_release(e->ids, c->idmap, err);
+	if (volumes)
+		STRV_FOREACH(name, anonymous) {
+			int one = rc < 0 ? rc : volume_delete_unused(e, c->tenant, name, err);
+			if (one > 0 && strv_push(ret_orphans, name) < 0)
+				one = err_oom(err);
+			rc = MIN(one, 0);
+		}
+	if (rc < 0) {
+		db_rollback(e->db);
+		return rc;
+	}
+	return db_commit(e->db, err);
+}
+
+static int remove_below(int dfd, const char *id)
+{
+	_cleanup_close_ int top = openat(dfd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return rm_rf_at(top, id);
+}
+
+int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err)
+{
+	_cleanup_strv_ char **orphans = NULL;
+	int rc = delete_rows(e, c, volumes, &orphans, err);
+	if (rc < 0)
+		return err_wrap(err, "removing container %.12s", c->id);
+	STRV_FOREACH(name, orphans)
+		volume_dir_remove(e, name);
+	int files = remove_below(e->state_fd, c->id);
+	int bundle = remove_below(e->run_fd, c->id);
+	attach_drop(e, c->id);
+	wait_notify_removed(e, c->id);
+	if (files < 0 || bundle < 0)
+		return err_sys(err, files < 0 ? files : bundle, "removing the files of container %.12s", c->id);
+	return 0;
+}
+
+int engine_remove(struct engine *e, const struct caller *caller, const char *ref, bool force, bool volumes, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	int rc = container_find(e, caller->tenant, ref, &c, err);
+	if (rc < 0)
+		return rc;
+	char id[ID_LEN + 1];
+	memcpy(id, c.id, sizeof(id));
+	rc = state_read(e, &c, /* locked= */ false, &info, err);
+	if (rc < 0)
+		return rc;
+	if (info.state == RUN_RUNNING) {
+		if (!force)
+			return err_set(err, ERR_CONFLICT, "cannot remove container \"%s\": container is running: stop the container before removing or force remove", c.name);
+		rc = engine_stop(e, caller, id, /* timeout_s= */ 0, "KILL", err);
+		if (rc < 0 && (!err || (err->kind != ERR_NOT_MODIFIED && err->kind != ERR_NOT_FOUND)))
+			return rc;
+	}
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	if (lock < 0)
+		return lock;
+	container_done(&c);
+	rc = container_load(e, id, &c, err);
+	if (rc > 0) {
+		rc = state_read(e, &c, /* locked= */ true, &info, err);
+		if (rc >= 0 && info.state == RUN_RUNNING)
+			return err_set(err, ERR_CONFLICT, "cannot remove container \"%s\": it was started again meanwhile", c.name);
+		if (rc >= 0)
+			rc = remove_locked(e, &c, volumes, err);
+		else if (err && err->kind == ERR_NOT_FOUND)
+			rc = 0; /* --rm was faster */
+	}
+	if (rc >= 0)
+		lock_forget(e, id);
+	return MIN(rc, 0);
+}

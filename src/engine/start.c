@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starting a container: the bundle is written, a monitor spawned, and SETUP, the attaches that wait and START are sent in one go; the
+ * answer to START decides. Whatever fails takes everything back: monitor, cgroups, bundle.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "engine/internal.h"
+#include "kernel/process.h"
+#include "sandbox/sandbox.h"
+
+enum { SEQ_SETUP = 1, SEQ_ATTACH, SEQ_START };
+
+static const char *log_opt(const struct container_request *r, const char *key)
+{
+	return r->log_opts.keys ? kv_list_get(&r->log_opts, key) : NULL;
+}
+
+static int fill_setup(struct engine *e, const struct container *c, struct monitor_setup *s, struct err *err)
+{
+	const struct container_request *r = c->req;
+	uint64_t files = 1, bytes = 0;
+	*s = (struct monitor_setup){0};
+	memcpy(s->id, c->id, sizeof(s->id));
+	s->flags = (r->tty ? MONITOR_TTY : 0) | (r->open_stdin ? MONITOR_OPEN_STDIN : 0) | (r->stdin_once ? MONITOR_STDIN_ONCE : 0) |
+		   (str_eq(r->log_type, "none") ? 0 : MONITOR_LOG);
+	if (log_opt(r, "max-size"))
+		(void) parse_size(log_opt(r, "max-size"), &bytes); /* checked by policy */
+	if (log_opt(r, "max-file"))
+		(void) parse_u64(log_opt(r, "max-file"), &files);
+	s->log_max_bytes = bytes;
+	s->log_max_files = (uint32_t) MAX(files, 1);
+	cgroup_path_of(c, s->cgroup_path);
+	(void) str_copy(s->fail_step, sizeof(s->fail_step), getenv("COFFER_FAIL_STEP") ?: ""); /* too long names no step */
+	int rc = str_copy(s->reaper, sizeof(s->reaper), e->self_path ?: "");
+	return rc < 0 ? err_sys(err, rc, "the path of the reaper '%s'", e->self_path) : 0;
+}
+
+static int send_setup(struct engine *e, const struct container *c, int link, struct err *err)
+{
+	struct monitor_setup setup;
+	int rc = fill_setup(e, c, &setup, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int bundle = bundle_open(e, c->id);
+	_cleanup_close_ int dir = container_dir_open(e, c->id, /* make= */ false);
+	_cleanup_close_ int log = dir < 0 ? dir : openat(dir, "log", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (bundle < 0 || log < 0)
+		return err_sys(err, bundle < 0 ? bundle : -ENOENT, "opening the bundle");
+	int fds[] = {bundle, log};
+	return link_send(link, MONITOR_SETUP, SEQ_SETUP, &setup, sizeof(setup), NULL, 0, fds, 2, err);
+}
+
+static int converse(struct engine *e, const struct container *c, int link, struct monitor_started *ret, struct err *err)
+{
+	char none[1];
+	int rc = send_setup(e, c, link, err);
+	rc = rc < 0 ? rc : attach_flush(e, c, link, err);
+	rc = rc < 0 ? rc : link_send(link, MONITOR_START, SEQ_START, NULL, 0, NULL, 0, NULL, 0, err);
+	rc = rc < 0 ? rc : link_recv(link, SEQ_SETUP, none, 0, err);
+	rc = rc < 0 ? rc : link_recv(link, SEQ_START, ret, sizeof(*ret), err);
+	if (rc >= 0 && (size_t) rc < sizeof(*ret))
+		return err_set(err, ERR_CORRUPT, "the monitor's answer to the start is too short");
+	return rc;
+}
+
+static int failure_code(const struct err *err)
+{
+	return err->kind == ERR_CMD_NOT_FOUND ? 127 : err->kind == ERR_CMD_DENIED ? 126 : 128;
+}
+
+static void remove_bundle(struct engine *e, const char *id)
+{
+	_cleanup_close_ int top = openat(e->run_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top >= 0)
+		(void) rm_rf_at(top, id); /* found and reaped again at the next look */
+}
+
+/* A container that never ran has no directory on disk: that is how a reboot under a running one is told. */
+static void forget_dirs(struct engine *e, const struct container *c)
+{
+	_cleanup_close_ int top = openat(e->state_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top >= 0 && c->started_ns == 0)
+		(void) rm_rf_at(top, c->id); /* as above */
+}
+
+/* @why stays the caller's error; what goes wrong here on top of it is swept at the next look. */
+static void undo(struct engine *e, struct container *c, const struct err *why)
+{
+	char cgroup[MONITOR_PATH_MAX];
+	struct err ignored;
+	cgroup_path_of(c, cgroup);
+	(void) sandbox_cleanup(cgroup, &ignored);
+	remove_bundle(e, c->id);
+	forget_dirs(e, c);
+	attach_drop(e, c->id);
+	c->exit_code = failure_code(why);
+	free(c->error);
+	c->error = strdup(why->msg);
+	if (!c->req->auto_remove) {
+		(void) container_save_exit(e, c, &ignored);
+		return;
+	}
+	wait_notify_exit(e, c->id, c->exit_code);
+	(void) remove_locked(e, c, /* volumes= */ true, &ignored);
+	lock_forget(e, c->id);
+}
+
+static int launch(struct engine *e, struct container *c, struct err *err)
+{
+	struct monitor_started started;
+	pid_t pid = 0;
+	_cleanup_close_ int link = link_spawn(e, c->id, &pid, err);
+	if (link < 0)
+		return link;
+	int rc = converse(e, c, link, &started, err);
+	rc = rc < 0 ? rc : watch_container(e, c->id, link, pid, err);
+	if (rc >= 0) {
+		(void) take_fd(&link);
+		return 0;
+	}
+	link = safe_close(link);
+	int status;
+	(void) process_wait(pid, &status); /* it leaves when its start has failed or its only connection closes */
+	return rc;
+}
+
+static int start_locked(struct engine *e, const struct caller *caller, struct container *c, struct err *err)
+{
+	struct run_info info;
+	int rc = state_read(e, c, /* locked= */ true, &info, err);
+	if (rc < 0)
+		return rc;
+	if (info.state == RUN_RUNNING)
+		return err_set(err, ERR_NOT_MODIFIED, "container %s is already started", c->name);
+	if (c->error) { /* of an earlier try */
+		free(c->error);
+		c->error = NULL;
+	}
+	rc = policy_check(e, caller, c->req, NULL, err);
+	rc = rc < 0 ? rc : bundle_write(e, c, err);
+	rc = rc < 0 ? rc : launch(e, c, err);
+	if (rc < 0) {
+		undo(e, c, err);
+		return rc;
+	}
+	wait_notify_started(e, c->id);
+	return 0;
+}
+
+int engine_start(struct engine *e, const struct caller *caller, const char *ref, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct err own = {0};
+	err = err ?: &own;
+	int rc = container_find(e, caller->tenant, ref, &c, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int lock = lock_take(e, c.id, err);
+	return lock < 0 ? lock : start_locked(e, caller, &c, err);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a container is, derived and never stored twice:
+ *
+ *   bundle   BUNDLE/exit  BUNDLE/state     processes      -> state
+ *   none                                                  -> the row's: created or exited; or dead, when it was started before a reboot
+ *   there    there                                        -> dead: to be reaped
+ *   there    none         there            monitor lives  -> running
+ *   there    none         there            monitor gone   -> dead (killed with its monitor: 137)
+ *   there    none         none             lock is held   -> the row's: somebody is starting it
+ *   there    none         none             lock is free   -> dead: a start was cut off
+ *
+ * Reaping is idempotent and done with the lock held: facts to the row, cgroups and bundle removed, and the container when auto-removed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+#include "kernel/process.h"
+#include "sandbox/sandbox.h"
+
+const char *state_name(enum run_state s)
+{
+	static const char *const names[] = {[RUN_CREATED] = "created", [RUN_RUNNING] = "running", [RUN_EXITED] = "exited", [RUN_DEAD] = "exited"};
+	return names[s];
+}
+
+static int read_record(int dir, const char *name, void *buf, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	ssize_t n = read_full(fd, buf, size);
+	return n < 0 ? (int) n : (size_t) n == size ? 0 : -EBADMSG;
+}
+
+static bool read_state(int dir, struct monitor_state *ret)
+{
+	return read_record(dir, "state", ret, sizeof(*ret)) == 0 && ret->magic == MONITOR_STATE_MAGIC;
+}
+
+static bool read_exit(int dir, struct monitor_exit *ret)
+{
+	return read_record(dir, "exit", ret, sizeof(*ret)) == 0 && ret->magic == MONITOR_EXIT_MAGIC;
+}
+
+/* A directory on disk without a bundle: the machine went down under a container that had been started once. */
+static bool was_cut_by_reboot(struct engine *e, const struct container *c)
+{
+	char path[96];
+	(void) str_format(path, sizeof(path), "containers/%s/upper", c->id);
+	return c->state == ROW_CREATED && !c->error && faccessat(e->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static enum run_state row_run_state(const struct container *c)
+{
+	return c->state == ROW_CREATED ? RUN_CREATED : RUN_EXITED;
+}
+
+int state_peek(struct engine *e, const struct container *c, struct run_info *ret, struct err *err)
+{
+	struct monitor_exit x;
+	*ret = (struct run_info){.state = row_run_state(c)};
+	_cleanup_close_ int dir = bundle_open(e, c->id);
+	if (dir == -ENOENT) {
+		if (was_cut_by_reboot(e, c))
+			ret->state = RUN_DEAD;
+		return 0;
+	}
+	if (dir < 0)
+		return err_sys(err, dir, "reading the state of container %.12s", c->id);
+	if (read_exit(dir, &x))
+		ret->state = RUN_DEAD;
+	else if (read_state(dir, &ret->live))
+		ret->state = proc_is(ret->live.monitor_pid, ret->live.monitor_ticks) ? RUN_RUNNING : RUN_DEAD;
+	else
+		ret->state = RUN_DEAD; /* starting, or cut off: state_read() asks the lock */
+	return 0;
+}
+
+/* Kill what a killed monitor left behind: its init dies with it by PR_SET_PDEATHSIG, this is for the moment in between. */
+static void kill_rest(const struct monitor_state *s)
+{
+	if (s->pid > 0 && proc_is(s->pid, s->start_ticks))
+		(void) kill(s->pid, SIGKILL); /* gone already is as good */
+}
+
+static int set_error(struct container *c, const char *text)
+{
+	free(c->error);
+	c->error = text ? strdup(text) : NULL;
+	return text && !c->error ? -ENOMEM : 0;
+}
+
+/* The facts of the end, into @c. */
+static int take_facts(struct engine *e, int dir, struct container *c, struct err *err)
+{
+	struct monitor_exit x;
+	struct monitor_state s = {0};
+	const char *why = NULL;
+	c->state = ROW_EXITED;
+	if (dir >= 0 && read_exit(dir, &x)) {
+		c->started_ns = x.started_ns;
+		c->finished_ns = x.finished_ns;
+		c->exit_code = x.code;
+		c->oom = x.oom > 0;
+	} else {
+		bool started = dir >= 0 && read_state(dir, &s);
+		if (started)
+			kill_rest(&s);
+		c->started_ns = started ? s.started_ns : c->started_ns;
+		c->finished_ns = now_ns();
+		c->exit_code = started || dir < 0 ? 137 : 128;
+		c->oom = false;
+		why = dir < 0 ? "the host went down while the container ran" : started ? "the container's monitor was killed" : "the start was cut off";
+	}
+	(void) e;
+	return set_error(c, why) < 0 ? err_oom(err) : 0;
+}
+
+int reap_locked(struct engine *e, struct container *c, struct err *err)
+{
+	char cgroup[MONITOR_PATH_MAX];
+	_cleanup_close_ int dir = bundle_open(e, c->id);
+	if (dir < 0 && dir != -ENOENT)
+		return err_sys(err, dir, "reading the state of container %.12s", c->id);
+	int rc = take_facts(e, dir, c, err);
+	cgroup_path_of(c, cgroup);
+	rc = rc < 0 ? rc : sandbox_cleanup(cgroup, err);
+	if (rc < 0)
+		return err_wrap(err, "cleaning up container %.12s", c->id);
+	int code = c->exit_code;
+	if (!c->req->auto_remove) {
+		rc = container_save_exit(e, c, err);
+		if (rc < 0)
+			return rc;
+	}
+	_cleanup_close_ int top = openat(e->run_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!c->req->auto_remove && top >= 0 && (rc = rm_rf_at(top, c->id)) < 0)
+		return err_sys(err, rc, "removing the bundle of container %.12s", c->id);
+	wait_notify_exit(e, c->id, code);
+	if (!c->req->auto_remove)
+		return 0;
+	rc = remove_locked(e, c, /* volumes= */ true, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* Somebody else may have reaped while we waited for the lock. Return: 1 removed, 0, <0. */
+static int reap_fresh(struct engine *e, struct container *c, struct run_info *ret, struct err *err)
+{
+	struct container now = {0};
+	int rc = container_load(e, c->id, &now, err);
+	if (rc < 0)
+		return rc;
+	if (rc == 0)
+		return 1;
+	container_done(c);
+	*c = now;
+	rc = state_peek(e, c, ret, err);
+	if (rc < 0 || ret->state != RUN_DEAD)
+		return rc;
+	rc = reap_locked(e, c, err);
+	ret->state = RUN_EXITED;
+	return rc;
+}
+
+int state_read(struct engine *e, struct container *c, bool locked, struct run_info *ret, struct err *err)
+{
+	int rc = state_peek(e, c, ret, err);
+	if (rc < 0 || ret->state != RUN_DEAD)
+		return rc;
+	_cleanup_close_ int lock = locked ? -EBADF : lock_try(e, c->id);
+	if (!locked && lock == -EAGAIN) {
+		ret->state = row_run_state(c); /* being started, stopped or reaped by whoever holds it */
+		return 0;
+	}
+	if (!locked && lock < 0)
+		return err_sys(err, lock, "locking container %.12s", c->id);
+	char id[ID_LEN + 1];
+	memcpy(id, c->id, sizeof(id));
+	rc = reap_fresh(e, c, ret, err);
+	if (rc > 0) {
+		if (!locked)
+			lock_forget(e, id);
+		return err_set(err, ERR_NOT_FOUND, "No such container: %s", id);
+	}
+	return rc;
+}
+
+int engine_reap(struct engine *e, const char *id, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	if (lock < 0)
+		return lock;
+	int rc = container_load(e, id, &c, err);
+	if (rc == 0) {
+		lock_forget(e, id);
+		return 0;
+	}
+	rc = rc < 0 ? rc : state_peek(e, &c, &info, err);
+	if (rc < 0 || info.state != RUN_DEAD)
+		return rc;
+	rc = reap_locked(e, &c, err);
+	if (rc > 0)
+		lock_forget(e, id);
+	return MIN(rc, 0);
+}

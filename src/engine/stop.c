@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Stopping, killing, restarting and resizing: requests to the monitor, without holding the container's lock while it takes its time. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+
+#define KILL_PATIENCE_MS 10000
+enum { SEQ_KILL = 1, SEQ_WAIT };
+
+/* Find a running container. Return: 1 running, 0 not, <0. */
+static int find_running(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct err *err)
+{
+	struct run_info info;
+	int rc = container_find(e, caller->tenant, ref, c, err);
+	rc = rc < 0 ? rc : state_read(e, c, /* locked= */ false, &info, err);
+	return rc < 0 ? rc : info.state == RUN_RUNNING;
+}
+
+static int send_signal(int link, int sig, struct err *err)
+{
+	struct monitor_kill k = {.sig = sig};
+	char none[1];
+	int rc = link_send(link, MONITOR_KILL, SEQ_KILL, &k, sizeof(k), NULL, 0, NULL, 0, err);
+	rc = rc < 0 ? rc : link_recv(link, SEQ_KILL, none, 0, err);
+	return MIN(rc, 0);
+}
+
+/* Wait for the exit on a connection where WAIT was sent. Return: 1 exited, 0 @timeout_ms is over. */
+static int wait_exit(int link, int timeout_ms)
+{
+	struct pollfd p = {link, POLLIN, 0};
+	usec_t end = now_usec() + (usec_t) MAX(timeout_ms, 0) * USEC_PER_MSEC;
+	for (;;) {
+		usec_t now = now_usec();
+		int left = timeout_ms < 0 ? -1 : now >= end ? 0 : (int) ((end - now + USEC_PER_MSEC - 1) / USEC_PER_MSEC);
+		int n = poll(&p, 1, left);
+		if (n >= 0 || errno != EINTR)
+			return n != 0;
+	}
+}
+
+static int kill_and_wait(struct engine *e, const char *id, int link, int sig, int timeout_ms, struct err *err)
+{
+	/* WAIT first: the connection that hears of the exit must not be the one that a quick exit closes before it asked */
+	_cleanup_close_ int waiter = link_connect(e, id, err);
+	int rc = waiter < 0 ? waiter : link_send(waiter, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, err);
+	rc = rc < 0 ? rc : send_signal(link, sig, err);
+	if (rc < 0)
+		return rc;
+	int exited = wait_exit(waiter, timeout_ms);
+	if (!exited) {
+		rc = send_signal(link, SIGKILL, err);
+		if (rc < 0)
+			return rc;
+		exited = wait_exit(waiter, KILL_PATIENCE_MS);
+	}
+	if (!exited)
+		return err_set(err, ERR_SYSTEM, "container %.12s did not end within %d s of SIGKILL", id, KILL_PATIENCE_MS / 1000);
+	return engine_reap(e, id, err);
+}
+
+static int stop_timeout_ms(const struct container_request *r, int timeout_s)
+{
+	if (timeout_s == -1)
+		timeout_s = r->stop_timeout;
+	if (timeout_s == -1)
+		timeout_s = STOP_TIMEOUT_DEFAULT_S;
+	return timeout_s < 0 ? -1 : MIN(timeout_s, 1000000) * 1000;
+}
+
+int engine_stop(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	int rc = find_running(e, caller, ref, &c, err);
+	if (rc == 0)
+		return err_set(err, ERR_NOT_MODIFIED, "container %s is already stopped", c.name);
+	if (rc < 0)
+		return rc;
+	const char *text = !str_empty(signal) ? signal : str_empty(c.req->stop_signal) ? "TERM" : c.req->stop_signal;
+	int sig = signal_parse(text, err);
+	if (sig < 0)
+		return sig;
+	_cleanup_close_ int link = link_connect(e, c.id, err);
+	if (link >= 0)
+		rc = kill_and_wait(e, c.id, link, sig, stop_timeout_ms(c.req, timeout_s), err);
+	if (link >= 0 && rc >= 0)
+		return 0;
+	/* it may have ended by itself at this moment */
+	struct err ignored;
+	struct run_info info;
+	if (engine_reap(e, c.id, &ignored) == 0 && state_peek(e, &c, &info, &ignored) == 0 && info.state != RUN_RUNNING)
+		return 0;
+	return link < 0 ? link : rc;
+}
+
+int engine_kill(struct engine *e, const struct caller *caller, const char *ref, const char *signal, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	int sig = str_empty(signal) ? SIGKILL : signal_parse(signal, err);
+	if (sig < 0)
+		return sig;
+	int rc = find_running(e, caller, ref, &c, err);
+	if (rc == 0)
+		return err_set(err, ERR_CONFLICT, "cannot kill container: %.128s: container %s is not running", ref, c.id);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int link = link_connect(e, c.id, err);
+	if (link < 0)
+		return link;
+	return sig == SIGKILL ? kill_and_wait(e, c.id, link, sig, KILL_PATIENCE_MS, err) : send_signal(link, sig, err);
+}
+
+int engine_restart(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct err own = {0};
+	err = err ?: &own;
+	int rc = container_find(e, caller->tenant, ref, &c, err);
+	if (rc < 0)
+		return rc;
+	if (c.req->auto_remove)
+		return err_set(err, ERR_UNSUPPORTED, "container %s is removed when it stops (--rm): it cannot be restarted", c.name);
+	rc = engine_stop(e, caller, c.id, timeout_s, signal, err);
+	if (rc < 0 && err->kind != ERR_NOT_MODIFIED)
+		return rc;
+	return engine_start(e, caller, c.id, err);
+}
+
+int engine_resize(struct engine *e, const struct caller *caller, const char *ref, unsigned rows, unsigned cols, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct monitor_resize z = {.rows = (uint16_t) MIN(rows, 65535u), .cols = (uint16_t) MIN(cols, 65535u)};
+	int rc = find_running(e, caller, ref, &c, err);
+	if (rc == 0)
+		return err_set(err, ERR_CONFLICT, "container %s is not running", c.id);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int link = link_connect(e, c.id, err);
+	return link < 0 ? link : MIN(link_call(link, MONITOR_RESIZE, &z, sizeof(z), NULL, 0, err), 0);
+}

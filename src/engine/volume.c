@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Volumes: STATE/volumes/NAME/_data, 0-based ids on disk (P3), shifted at mount. A volume is made by its first use and counted by the
+ * rows that name it; anonymous ones go with their container when asked.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/internal.h"
+
+char *volume_path(struct engine *e, const char *name)
+{
+	return str_printf("%s/volumes/%s/_data", e->state_dir, name);
+}
+
+int volume_dir_make(struct engine *e, const char *name, struct err *err)
+{
+	_cleanup_close_ int top = mkdir_open_at(e->state_fd, "volumes", 0700);
+	_cleanup_close_ int dir = top < 0 ? top : mkdir_open_at(top, name, 0700);
+	if (dir < 0)
+		return err_sys(err, dir, "making volume '%s'", name);
+	if (mkdirat(dir, "_data", 0755) < 0)
+		return errno == EEXIST ? 0 : err_sys(err, -errno, "making volume '%s'", name);
+	return fchmodat(dir, "_data", 0755, 0) < 0 ? err_sys(err, -errno, "making volume '%s'", name) : 0;
+}
+
+void volume_dir_remove(struct engine *e, const char *name)
+{
+	_cleanup_close_ int top = openat(e->state_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top >= 0)
+		(void) rm_rf_at(top, name); /* without a row nobody sees what may be left */
+}
+
+static int insert_volume(struct engine *e, const char *tenant, const char *name, bool anonymous, const char *labels, struct err *err)
+{
+	int rc = db_exec(e->db, err, "INSERT INTO volume(tenant,name,anonymous,created_ns,labels) VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO NOTHING", "ssiis", tenant, name,
+			 (int64_t) anonymous, now_ns(), labels);
+	return rc < 0 ? rc : volume_dir_make(e, name, err);
+}
+
+/* One use; @name NULL or "": anonymous. */
+static int attach_one(struct engine *e, const struct container *c, const char *target, const char *name, struct err *err)
+{
+	char generated[ID_LEN + 1];
+	bool anonymous = str_empty(name);
+	if (anonymous) {
+		int rc = id_new(generated);
+		if (rc < 0)
+			return err_sys(err, rc, "making an id");
+		name = generated;
+	}
+	int rc = insert_volume(e, c->tenant, name, anonymous, NULL, err);
+	rc = rc < 0 ? rc : db_exec(e->db, err, "INSERT INTO container_volume(container,target,tenant,volume) VALUES(?1,?2,?3,?4)", "ssss", c->id, target, c->tenant, name);
+	return MIN(rc, 0);
+}
+
+static bool is_covered(const struct container_request *r, const char *target)
+{
+	for (size_t i = 0; i < r->n_mounts; i++)
+		if (str_eq(r->mounts[i].target, target))
+			return true;
+	return false;
+}
+
+int volumes_attach(struct engine *e, const struct container *c, struct err *err)
+{
+	const struct container_request *r = c->req;
+	int rc = 0;
+	for (size_t i = 0; rc >= 0 && i < r->n_mounts; i++)
+		if (r->mounts[i].kind == MOUNT_VOLUME)
+			rc = attach_one(e, c, r->mounts[i].target, r->mounts[i].source, err);
+	STRV_FOREACH(target, r->volumes)
+		if (rc >= 0 && !is_covered(r, target))
+			rc = attach_one(e, c, target, NULL, err);
+	return rc;
+}
+
+int volumes_of(struct engine *e, const char *id, char ***ret_targets, char ***ret_names, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT target,volume FROM container_volume WHERE container=?1 ORDER BY target", "s", id);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		if (strv_push(ret_targets, db_text(st, 0)) < 0 || strv_push(ret_names, db_text(st, 1)) < 0)
+			return err_oom(err);
+	return rc;
+}
+
+int volumes_detach(struct engine *e, const struct container *c, char ***ret_anonymous, struct err *err)
+{
+	struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT v.name FROM container_volume u JOIN volume v ON v.tenant=u.tenant AND v.name=u.volume WHERE u.container=?1 AND v.anonymous=1", "s",
+			  c->id);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		if (strv_push(ret_anonymous, db_text(st, 0)) < 0)
+			rc = err_oom(err);
+	db_done(st);
+	rc = rc < 0 ? rc : db_exec(e->db, err, "DELETE FROM container_volume WHERE container=?1", "s", c->id);
+	return MIN(rc, 0);
+}
+
+/* The row alone; its directory is the caller's, after the commit. Return: 1 deleted, 0 in use or absent, <0. */
+int volume_delete_unused(struct engine *e, const char *tenant, const char *name, struct err *err)
+{
+	return db_exec(e->db, err, "DELETE FROM volume WHERE tenant=?1 AND name=?2 AND NOT EXISTS (SELECT 1 FROM container_volume WHERE tenant=?1 AND volume=?2)", "ss", tenant, name);
+}
+
+/* Engine API */
+
+static void write_volume(struct engine *e, struct json_writer *w, const char *name, int64_t created_ns, const char *labels, bool anonymous)
+{
+	char when[TIME_RFC3339_MAX];
+	_cleanup_free_ char *path = volume_path(e, name);
+	jw_obj(w, NULL);
+	jw_str(w, "CreatedAt", time_format_rfc3339(when, created_ns / NSEC_PER_SEC * NSEC_PER_SEC, /* fixed= */ false));
+	jw_str(w, "Driver", "local");
+	if (labels)
+		jw_raw(w, "Labels", labels);
+	else if (anonymous) {
+		jw_obj(w, "Labels");
+		jw_str(w, "com.docker.volume.anonymous", "");
+		jw_end(w);
+	} else
+		jw_null(w, "Labels");
+	jw_str(w, "Mountpoint", path ?: "");
+	jw_str(w, "Name", name);
+	jw_null(w, "Options");
+	jw_str(w, "Scope", "local");
+	jw_end(w);
+}
+
+#define VOLUME_COLUMNS "name,created_ns,labels,anonymous"
+
+int engine_volume_list(struct engine *e, const struct caller *caller, struct json_writer *w, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT " VOLUME_COLUMNS " FROM volume WHERE tenant=?1 ORDER BY name", "s", caller->tenant);
+	if (rc < 0)
+		return rc;
+	jw_obj(w, NULL);
+	jw_arr(w, "Volumes");
+	while ((rc = db_step(st, err)) > 0)
+		write_volume(e, w, db_text(st, 0), db_int(st, 1), db_text(st, 2), db_int(st, 3) != 0);
+	jw_end(w);
+	jw_null(w, "Warnings");
+	jw_end(w);
+	return rc;
+}
+
+int engine_volume_inspect(struct engine *e, const struct caller *caller, const char *name, struct json_writer *w, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT " VOLUME_COLUMNS " FROM volume WHERE tenant=?1 AND name=?2", "ss", caller->tenant, name);
+	rc = rc < 0 ? rc : db_step(st, err);
+	if (rc == 0)
+		return err_set(err, ERR_NOT_FOUND, "get %.128s: no such volume", name);
+	if (rc > 0)
+		write_volume(e, w, db_text(st, 0), db_int(st, 1), db_text(st, 2), db_int(st, 3) != 0);
+	return MIN(rc, 0);
+}
+
+int engine_volume_create(struct engine *e, const struct caller *caller, const char *name, const struct json *labels, struct json_writer *w, struct err *err)
+{
+	char generated[ID_LEN + 1];
+	bool anonymous = str_empty(name);
+	_cleanup_free_ char *text = json_len(labels) ? json_dump(labels) : NULL;
+	if (anonymous && id_new(generated) < 0)
+		return err_set(err, ERR_SYSTEM, "making an id");
+	name = anonymous ? generated : name;
+	if (!anonymous && !name_is_valid(name))
+		return err_set(err, ERR_INVALID, "create %.128s: volume name is too short or includes invalid characters, only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name);
+	int rc = db_begin(e->db, err);
+	if (rc < 0)
+		return rc;
+	rc = insert_volume(e, caller->tenant, name, anonymous, text, err);
+	if (rc < 0) {
+		db_rollback(e->db);
+		return rc;
+	}
+	rc = db_commit(e->db, err);
+	return rc < 0 ? rc : engine_volume_inspect(e, caller, name, w, err);
+}
+
+static int users_of(struct engine *e, const char *tenant, const char *name, struct strbuf *out, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT container FROM container_volume WHERE tenant=?1 AND volume=?2", "ss", tenant, name);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		strbuf_addf(out, "%s%s", out->len ? ", " : "", db_text(st, 0));
+	return rc;
+}
+
+int engine_volume_remove(struct engine *e, const struct caller *caller, const char *name, bool force, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf users = STRBUF_INIT(256);
+	int rc = volume_delete_unused(e, caller->tenant, name, err);
+	if (rc > 0) {
+		volume_dir_remove(e, name);
+		return 0;
+	}
+	rc = rc < 0 ? rc : users_of(e, caller->tenant, name, &users, err);
+	if (rc < 0)
+		return rc;
+	if (users.len || strbuf_err(&users) < 0)
+		return err_set(err, ERR_CONFLICT, "remove %.128s: volume is in use - [%s]", name, users.s ?: "");
+	return force ? 0 : err_set(err, ERR_NOT_FOUND, "get %.128s: no such volume", name);
+}
