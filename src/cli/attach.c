@@ -106,6 +106,7 @@ static int attach_run(struct cli *cli, int argc, char **argv)
 		return r;
 	s.cli = cli;
 	s.proxy = o.sig_proxy;
+	s.redraw = true;
 	if (look(&s, a.v[0], &o, &doc, &err) < 0 || attach_detach_keys(&s, o.detach_keys, &err) < 0 || session_prepare(&s, &err) < 0)
 		return cli_fail(1, &err);
 	struct attach_plan plan = {.id = s.id, .detach_keys = o.detach_keys, .in = s.use_stdin, .out = true, .err = true};

@@ -190,8 +190,24 @@ int cli_parse(struct cli *cli, int argc, char **argv, void *options, struct args
 	return CLI_PARSED;
 }
 
+/* docker's commands that have no row yet, and what to do instead. */
+static const struct {
+	const char *name, *why;
+} refused_commands[] = {
+	{"build", "build elsewhere, save, and load here"}, {"builder", "build elsewhere, save, and load here"}, {"buildx", "build elsewhere, save, and load here"},
+	{"checkpoint", NULL}, {"commit", NULL}, {"compose", NULL}, {"config", NULL}, {"context", "name the engine's socket with --host"}, {"cp", "use a volume"}, {"diff", NULL},
+	{"events", NULL}, {"export", NULL}, {"login", "there are no registries yet"}, {"logout", "there are no registries yet"}, {"manifest", NULL},
+	{"network", "this version has --network none and host"}, {"node", NULL}, {"pause", NULL}, {"plugin", NULL}, {"port", "networks have no ports in this version"},
+	{"pull", "load an image with coffer load -i FILE"}, {"push", "there are no registries yet"}, {"rename", NULL}, {"save", NULL},
+	{"search", "there are no registries yet"}, {"secret", NULL}, {"service", NULL}, {"stack", NULL}, {"stats", NULL}, {"swarm", NULL}, {"system", NULL}, {"top", NULL}, {"trust", NULL},
+	{"unpause", NULL}, {"update", NULL}, {"prune", NULL},
+};
+
 static int unknown_command(const char *word)
 {
+	for (size_t i = 0; i < ARRAY_LEN(refused_commands); i++)
+		if (str_eq(word, refused_commands[i].name))
+			return cli_error("'%s' is not there yet%s%s", word, refused_commands[i].why ? ": " : "", refused_commands[i].why ? refused_commands[i].why : "");
 	struct suggest s;
 	suggest_init(&s, word, strlen(word));
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
@@ -230,6 +246,10 @@ static int run_command(struct cli *cli, int argc, char **argv)
 		return cli->command->run(cli, argc - words, argv + words);
 	if ((argc == 1 || is_help_word(argv[1])) && help_group(argv[0]))
 		return 0;
+	static const char *const groups[] = {"container", "image", "volume"};
+	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
+		if (argc > 1 && str_eq(argv[0], groups[i]))
+			return unknown_command(argv[1]);
 	return unknown_command(argv[0]);
 }
 

@@ -13,6 +13,7 @@ struct cli {
 	const struct cli_embedded *embedded; /* borrowed; NULL: none */
 	const char *host;         /* --host or COFFER_HOST; NULL: choose */
 	int control_fd;           /* owned; the embedded engine's, -EBADF until started */
+	struct err engine_died;   /* why the embedded engine left, once it said so; kind ERR_NONE before */
 	struct http_conn *conn;   /* owned; idle connection for the next call, NULL: none */
 	const struct command *command; /* the one that runs, for usage errors */
 };

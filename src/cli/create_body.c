@@ -159,6 +159,25 @@ static int put_config(struct json_writer *w, const struct container_options *o, 
 	return r < 0 ? r : put_labels(w, o, err);
 }
 
+/* Append the parts of @s[@n] to an absolute path, "." and ".." resolved by their letters as Go's filepath.Abs does. */
+static void add_clean(struct strbuf *path, const char *s, size_t n)
+{
+	for (const char *end = s + n; s < end;) {
+		const char *slash = memchr(s, '/', (size_t) (end - s));
+		size_t len = (size_t) ((slash ? slash : end) - s);
+		if (len == 2 && s[0] == '.' && s[1] == '.') {
+			while (path->len > 0 && path->s[--path->len] != '/')
+				;
+			if (path->s)
+				path->s[path->len] = '\0';
+		} else if (len > 0 && !(len == 1 && *s == '.')) {
+			strbuf_addc(path, '/');
+			strbuf_add(path, s, len);
+		}
+		s += len + (slash != NULL);
+	}
+}
+
 /* A host path that starts with a dot is relative to the caller's directory, which the engine does not know. */
 static int put_bind(struct json_writer *w, const char *bind, struct err *err)
 {
@@ -166,13 +185,19 @@ static int put_bind(struct json_writer *w, const char *bind, struct err *err)
 		jw_str(w, NULL, bind);
 		return 0;
 	}
+	_cleanup_strbuf_ struct strbuf path = STRBUF_INIT(8192);
 	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	if (!cwd)
 		return err_sys(err, -errno, "finding the current directory for --volume %.100s", bind);
-	_cleanup_free_ char *abs = str_printf("%s/%s", cwd, bind);
-	if (!abs)
-		return err_oom(err);
-	jw_str(w, NULL, abs);
+	size_t n = strcspn(bind, ":");
+	add_clean(&path, cwd, strlen(cwd));
+	add_clean(&path, bind, n);
+	if (path.len == 0)
+		strbuf_addc(&path, '/');
+	strbuf_adds(&path, bind + n);
+	if (strbuf_err(&path) < 0)
+		return err_set(err, ERR_INVALID, "--volume %.100s: the path is too long", bind);
+	jw_str(w, NULL, path.s);
 	return 0;
 }
 

@@ -54,9 +54,13 @@ static int last_words(int control_fd, struct err *err)
 
 int link_lost(struct cli *cli, int r, struct err *err)
 {
-	int words = cli->control_fd >= 0 && err ? last_words(cli->control_fd, err) : 0;
-	if (words < 0)
-		return words;
+	if (cli->control_fd >= 0 && cli->engine_died.kind == ERR_NONE)
+		(void) last_words(cli->control_fd, &cli->engine_died); /* said once, told for every call that failed by it */
+	if (cli->engine_died.kind != ERR_NONE) {
+		if (err)
+			*err = cli->engine_died;
+		return cli->engine_died.sys;
+	}
 	if (r == -EPROTO)
 		return err_set(err, ERR_CORRUPT, "the engine's answer is not HTTP");
 	if (r == -EFBIG)

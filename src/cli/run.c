@@ -175,13 +175,14 @@ static int run(struct cli *cli, const struct container_options *o, const struct 
 	s.cli = cli;
 	if (prepare(&s, o, &streams, &err) < 0)
 		return cli_fail(strstr(err.msg, "not a TTY") ? 1 : CLI_EXIT_ENGINE, &err);
+	/* before the container exists: a signal in between shall reach it, not leave it behind */
+	if (!o->detach && session_prepare(&s, &err) < 0)
+		return cli_fail(CLI_EXIT_ENGINE, &err);
 	int code = create(cli, o, a, &made);
 	if (code != 0)
 		return code;
 	if (o->detach)
 		return run_detached(cli, made.id);
-	if (session_prepare(&s, &err) < 0)
-		return cli_fail(CLI_EXIT_ENGINE, &err);
 	return run_attached(cli, o, &streams, &s, made.id);
 }
 

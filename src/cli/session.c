@@ -82,16 +82,13 @@ int session_wait_answer(struct cli *cli, struct http_conn *wait, int *ret_code, 
 static void pump_signal(struct pump *p, int sig)
 {
 	struct session *s = p->s;
-	if (sig == SIGWINCH || (sig == SIGCONT && p->term.fd >= 0)) {
-		if (sig == SIGCONT)
-			(void) term_raw(&(struct term) TERM_INIT, p->term.fd); /* the shell has reset it while we were stopped */
-		if (s->tty)
-			side_resize(&p->side);
-		return;
-	}
-	if (s->proxy) {
+	if (sig == SIGCONT && p->term.fd >= 0)
+		(void) term_raw(&(struct term) TERM_INIT, p->term.fd); /* the shell has reset it while we were stopped */
+	if (s->tty && (sig == SIGWINCH || sig == SIGCONT))
+		side_resize(&p->side); /* the terminal inside raises its own SIGWINCH */
+	else if (s->proxy)
 		side_signal(&p->side, sig);
-	} else if (sig != SIGCONT) {
+	else if (sig != SIGCONT && sig != SIGWINCH) {
 		p->end = SESSION_SIGNALED;
 		p->code = 128 + sig;
 	}
@@ -271,6 +268,7 @@ int session_run(struct session *s, int *ret_code, struct err *err)
 	int r = s->tty && s->use_stdin ? term_raw(&p->term, STDIN_FILENO) : 0;
 	if (r < 0)
 		r = err_sys(err, r, "making the terminal raw");
+	p->side.nudge = s->redraw;
 	if (r == 0 && s->tty)
 		side_resize(&p->side);
 	if (r == 0)

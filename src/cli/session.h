@@ -24,6 +24,7 @@ struct session {
 	bool tty;                 /* the process has a terminal: raw bytes, resize */
 	bool use_stdin;           /* our stdin feeds it */
 	bool proxy;               /* pass signals on */
+	bool redraw;              /* make what runs on the terminal draw itself anew */
 	struct detach detach;     /* looked for when tty and use_stdin */
 	struct http_conn *stream; /* owned; upgraded */
 	struct http_conn *wait;   /* owned; the head of the answer has been read; NULL: the stream's end is the end */

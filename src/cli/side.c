@@ -22,10 +22,12 @@ static bool next_target(struct side *s, struct strbuf *b)
 		s->resize = false;
 		if (term_size(STDOUT_FILENO, &rows, &cols) || term_size(STDIN_FILENO, &rows, &cols)) {
 			target_start(b, s->is_exec ? "/exec/" : "/containers/", s->id, "/resize");
-			(void) snprintf(text, sizeof(text), "%u", rows);
+			(void) snprintf(text, sizeof(text), "%u", rows + s->nudge);
 			target_query(b, "h", text);
-			(void) snprintf(text, sizeof(text), "%u", cols);
+			(void) snprintf(text, sizeof(text), "%u", cols + s->nudge);
 			target_query(b, "w", text);
+			s->resize = s->nudge;
+			s->nudge = false;
 			return true;
 		}
 	}

@@ -14,6 +14,7 @@ struct side {
 	struct http_conn *conn;  /* owned; NULL until first used */
 	bool busy;               /* an answer is due on conn */
 	bool resize;             /* to be sent: the size of the terminal */
+	bool nudge;              /* the first size sent is one too large, so that the right one is a change (and a SIGWINCH) */
 	uint64_t signals;        /* to be sent: bit sig - 1 */
 };
 

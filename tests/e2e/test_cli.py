@@ -366,19 +366,19 @@ class RunTest(CliTest):
 
         def kill(call):
             call.answer(204)
-            if len(e.find("POST", ".*/kill")) == 3:
+            if len(e.find("POST", ".*/kill")) == 4:
                 kills.set()
 
         process.body, process.code = body, 130
         e = self.engine({**process.routes(), ("POST", f"/containers/{CID}/kill"): kill})
         p = subprocess.Popen(self.argv(e, "run", "img"), stdout=subprocess.PIPE, env=self.env())
         p.stdout.readline()
-        for sig in (signal.SIGUSR1, signal.SIGINT, signal.SIGRTMIN + 3):
+        for sig in (signal.SIGUSR1, signal.SIGWINCH, signal.SIGINT, signal.SIGRTMIN + 3):
             p.send_signal(sig)
             coffer.wait_until(lambda: any(c.query["signal"] in (sig.name[3:] if isinstance(sig, signal.Signals) else "", str(int(sig))) for c in e.find("POST", ".*/kill")), 5)
         self.assertEqual(p.wait(20), 130)
         p.stdout.close()
-        self.assertEqual([c.query["signal"] for c in e.find("POST", ".*/kill")], ["USR1", "INT", str(signal.SIGRTMIN + 3)])
+        self.assertEqual([c.query["signal"] for c in e.find("POST", ".*/kill")], ["USR1", "WINCH", "INT", str(signal.SIGRTMIN + 3)])
 
     def test_no_proxy_means_the_signal_is_ours(self):
         over = threading.Event()
@@ -440,6 +440,18 @@ class TerminalTest(CliTest):
                 self.assertEqual(t.attrs(), t.before_attrs)
                 if flags:
                     self.assertEqual(e.find("POST", ".*/attach")[0].query["detachKeys"], "ctrl-a,x")
+
+    def test_attach_redraws(self):
+        process = Process(self.shell, code=2, tty=True)
+        process.started.set()
+        e = self.engine({**process.routes(), ("GET", "/containers/web/json"): lambda c: c.answer(
+            200, {"Id": CID, "State": {"Running": True}, "Config": {"Tty": True, "OpenStdin": True}})})
+        t = self.tty(e, "attach", "web")
+        t.expect("ready")
+        self.assertTrue(coffer.wait_until(lambda: len(e.find("POST", ".*/resize")) >= 2))
+        self.assertEqual([c.query for c in e.find("POST", ".*/resize")], [{"h": "25", "w": "81"}, {"h": "24", "w": "80"}])
+        t.send("q")
+        self.assertEqual(t.wait(), 2)
 
     def test_terminal_restored_on_every_way_out(self):
         def die(call):
@@ -748,6 +760,8 @@ class UsageTest(CliTest):
             (["run"], 125, "requires at least 1 argument"),
             (["ps", "x"], 1, "accepts no arguments"),
             (["rnu"], 1, "did you mean 'run'?"),
+            (["pull", "x"], 1, "'pull' is not there yet"),
+            (["container", "rename", "a", "b"], 1, "'rename' is not there yet"),
             (["run", "--pul", "x", "x"], 125, "did you mean --pull?"),
         ):
             with self.subTest(args=args):

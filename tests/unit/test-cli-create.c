@@ -114,6 +114,26 @@ static void test_limits(void **state)
 	       "\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\",\"max-file\":\"2\"}}}}");
 }
 
+/* "./x" and "../x" are the caller's, made absolute; everything else is left as it came. */
+static void test_relative_binds(void **state)
+{
+	static const char *const cases[][2] = {{"./a:/x", "/tmp/a:/x"}, {"../a//b/../c:/x:ro", "/a/c:/x:ro"}, {".:/x", "/tmp:/x"}, {"../..:/x", "/:/x"}, {"/h/../i:/x", "/h/../i:/x"}};
+	char before[4096];
+	assert_non_null(getcwd(before, sizeof(before)));
+	assert_int_equal(chdir("/tmp"), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		_cleanup_free_ char *text = NULL;
+		char words[64], want[64];
+		struct err err = {};
+		(void) str_format(words, sizeof(words), "-v %s img", cases[i][0]);
+		(void) str_format(want, sizeof(want), "\"Binds\":[\"%s\"]", cases[i][1]);
+		assert_int_equal(body(words, &text, &err), 0);
+		if (!strstr(text, want))
+			fail_msg("%s: no %s in %s", words, want, text);
+	}
+	assert_int_equal(chdir(before), 0);
+}
+
 static void refused(const char *words, const char *part)
 {
 	_cleanup_free_ char *text = NULL;
@@ -209,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_config),	 cmocka_unit_test(test_files),		 cmocka_unit_test(test_confinement),	cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_refusals), cmocka_unit_test(test_files_of_values), cmocka_unit_test(test_envfile_errors), cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_relative_binds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
