@@ -206,7 +206,7 @@ int unpack_confine(const struct unpack_request *req, int *ret_exit, struct err *
 		(void) close(sync[1]);
 		return err_sys(err, pid, "unpacker: making its namespaces");
 	}
-	(void) close(sync[pid == 0]);
+	(void) close(sync[pid == 0 ? 0 : 1]);
 	if (pid == 0) {
 		*ret_exit = -1;
 		return child_stage(req, sync[1], err);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Collection: directories in tmp/ whose owner is gone (I4), then, while no load runs (I3), blobs and layers that no row of any tenant
+ * names. A layer leaves by a rename into tmp/, so that a half-deleted one is never seen under its chain id.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/id.h"
+#include "image/internal.h"
+
+/* Call @fn for each name in directory @dfd; @fn may remove the entry. */
+static int each_name(int dfd, int (*fn)(struct image_store *s, const char *name, struct err *err), struct image_store *s, struct err *err)
+{
+	int fd = openat(dfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (!d) {
+		int r = -errno;
+		(void) safe_close(fd);
+		return err_sys(err, r, "collecting");
+	}
+	int r = 0;
+	struct dirent *e;
+	while (r >= 0 && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			r = fn(s, e->d_name, err);
+	(void) closedir(d);
+	return r;
+}
+
+static int collect_work(struct image_store *s, const char *name, struct err *err)
+{
+	if (!str_after(name, WORK_PREFIX))
+		return 0;
+	_cleanup_close_ int fd = openat(s->tmp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return 0; /* gone meanwhile, or alive */
+	(void) rm_rf_at(s->tmp, name); /* what cannot be removed now is tried again at the next open */
+	return 0;
+}
+
+static int collect_tmp(struct image_store *s, struct err *err)
+{
+	_cleanup_close_ int tmp = openat(s->tmp, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (tmp < 0)
+		return err_sys(err, -errno, "collecting");
+	if (flock(tmp, LOCK_EX | LOCK_NB) < 0)
+		return 0; /* somebody makes a directory right now: another time */
+	return each_name(s->tmp, collect_work, s, err);
+}
+
+/* Return: 1 some row names it, 0 none. */
+static int is_used(struct image_store *s, const char *sql, const char *hex, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	char digest[DIGEST_TEXT_MAX];
+	(void) str_format(digest, sizeof(digest), "sha256:%.64s", hex);
+	int r = db_query(s->db, &st, err, sql, "s", digest);
+	return r < 0 ? r : db_step(st, err);
+}
+
+static int collect_blob(struct image_store *s, const char *name, struct err *err)
+{
+	if (!id_is_full(name))
+		return 0;
+	int r = is_used(s, "SELECT 1 FROM image WHERE id=?1 OR manifest=?1 UNION ALL SELECT 1 FROM image_layer WHERE blob=?1 LIMIT 1", name, err);
+	if (r == 0 && unlinkat(s->blobs, name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, -errno, "removing blob %s", name);
+	return MIN(r, 0);
+}
+
+static int collect_layer(struct image_store *s, const char *name, struct err *err)
+{
+	if (!id_is_full(name))
+		return 0;
+	int r = is_used(s, "SELECT 1 FROM image_layer WHERE chain_id=?1 LIMIT 1", name, err);
+	if (r != 0)
+		return MIN(r, 0);
+	char doomed[80];
+	(void) str_format(doomed, sizeof(doomed), "%s%s", WORK_PREFIX, name);
+	(void) rm_rf_at(s->tmp, doomed); /* of an earlier attempt */
+	if (renameat(s->layers, name, s->tmp, doomed) < 0)
+		return errno == ENOENT ? 0 : err_sys(err, -errno, "removing layer %s", name);
+	(void) rm_rf_at(s->tmp, doomed); /* what stays is a leftover like any other */
+	return 0;
+}
+
+int image_gc(struct image_store *s, struct err *err)
+{
+	int r = collect_tmp(s, err);
+	if (r < 0)
+		return r;
+	_cleanup_close_ int lock = openat(s->root, IMAGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0)
+		return err_sys(err, -errno, "locking the image store");
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return 0; /* a load is under way and may be about to name what nobody names yet */
+	r = each_name(s->layers, collect_layer, s, err);
+	return r < 0 ? r : each_name(s->blobs, collect_blob, s, err);
+}

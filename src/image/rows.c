@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The image room's tables. Each row carries its tenant; what lies on disk is shared, and lives as long as any row names it. */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "image/internal.h"
+
+static const char *const steps[] = {
+	"CREATE TABLE image(tenant TEXT NOT NULL, id TEXT NOT NULL, manifest TEXT, created_ns INTEGER NOT NULL, size INTEGER NOT NULL,"
+	" loaded_ns INTEGER NOT NULL, PRIMARY KEY(tenant, id)) WITHOUT ROWID;"
+	"CREATE TABLE image_layer(tenant TEXT NOT NULL, image_id TEXT NOT NULL, pos INTEGER NOT NULL, diff_id TEXT NOT NULL, chain_id TEXT NOT NULL,"
+	" blob TEXT NOT NULL, size INTEGER NOT NULL, PRIMARY KEY(tenant, image_id, pos)) WITHOUT ROWID;"
+	"CREATE INDEX image_layer_chain ON image_layer(chain_id);"
+	"CREATE INDEX image_layer_blob ON image_layer(blob);"
+	"CREATE TABLE image_ref(tenant TEXT NOT NULL, name TEXT NOT NULL, tag TEXT NOT NULL, image_id TEXT NOT NULL, PRIMARY KEY(tenant, name, tag))"
+	" WITHOUT ROWID;"
+	"CREATE INDEX image_ref_id ON image_ref(tenant, image_id);"
+	"CREATE TABLE image_digest(tenant TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL, PRIMARY KEY(tenant, name, digest))"
+	" WITHOUT ROWID;",
+};
+
+int rows_migrate(struct db *db, struct err *err)
+{
+	return db_migrate(db, "image", steps, ARRAY_LEN(steps), err);
+}
+
+static int add_name(struct db *db, const char *tenant, const struct load_image *i, const char *full, struct err *err)
+{
+	struct image_ref ref = {0};
+	int r = image_ref_parse(full, &ref, err);
+	if (r < 0)
+		return r;
+	char *name = str_printf("%s/%s", ref.domain, ref.path);
+	if (!name)
+		r = err_oom(err);
+	if (r >= 0 && ref.tag)
+		r = db_exec(db, err, "INSERT INTO image_ref VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET image_id=excluded.image_id", "ssss", tenant, name,
+			    ref.tag, i->id);
+	if (r >= 0 && i->manifest[0])
+		r = db_exec(db, err, "INSERT INTO image_digest VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET image_id=excluded.image_id", "ssss", tenant, name,
+			    i->manifest, i->id);
+	free(name);
+	image_ref_done(&ref);
+	return MIN(r, 0);
+}
+
+int rows_register(struct db *db, const char *tenant, const struct load_image *i, struct err *err)
+{
+	uint64_t size = 0;
+	for (size_t k = 0; k < i->n_layers; k++)
+		size += i->layers[k].size;
+	int r = db_exec(db, err, "INSERT INTO image VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET manifest=coalesce(excluded.manifest, manifest)",
+			"sssiii", tenant, i->id, i->manifest[0] ? i->manifest : NULL, i->created_ns, (int64_t) size, now_ns());
+	for (size_t k = 0; r >= 0 && k < i->n_layers; k++) {
+		const struct load_layer *l = &i->layers[k];
+		r = db_exec(db, err, "INSERT OR REPLACE INTO image_layer VALUES(?1,?2,?3,?4,?5,?6,?7)", "ssisssi", tenant, i->id, (int64_t) k, l->diff_id,
+			    l->chain, l->blob, (int64_t) l->size);
+	}
+	for (char *const *n = i->names; r >= 0 && n && *n; n++)
+		r = add_name(db, tenant, i, *n, err);
+	return MIN(r, 0);
+}
