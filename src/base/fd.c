@@ -192,45 +192,88 @@ int fd_set_nonblock(int fd, bool on)
 	return want != fl && fcntl(fd, F_SETFL, want) < 0 ? -errno : 0;
 }
 
-/* Depth-first, one held fd per level; @depth bounds the recursion against hostile trees (PATH_MAX/2 levels exist at most in
- * practice because deeper entries are reached by renaming the level up first would cost more than it saves here). */
-static int rm_tree(int dfd, const char *name, dev_t dev, int depth)
+/*
+ * Depth-first with one held descriptor a level, but never more than RM_LEVELS of them: a directory further down is first renamed
+ * up into the top one and gets its turn there, so a tree of any depth goes with a bounded number of descriptors and bounded stack.
+ */
+enum { RM_LEVELS = 48 };
+struct rm {
+	int top; /* borrowed; the directory that goes */
+	dev_t dev;
+	unsigned counter;
+	bool moved; /* something was put into the top: read it once more */
+};
+
+static int rm_lift(struct rm *rm, int dfd, const char *name)
+{
+	char to[32];
+	for (;;) {
+		(void) snprintf(to, sizeof(to), ".rm-%u", rm->counter++);
+		if (renameat2(dfd, name, rm->top, to, RENAME_NOREPLACE) == 0)
+			break;
+		if (errno != EEXIST)
+			return -errno;
+	}
+	rm->moved = true;
+	return 0;
+}
+
+static int rm_contents(struct rm *rm, int fd_consume, int level);
+
+static int rm_entry(struct rm *rm, int dfd, const char *name, int level)
 {
 	if (unlinkat(dfd, name, 0) == 0 || errno == ENOENT)
 		return 0;
 	if (errno != EISDIR && errno != EPERM)
 		return -errno;
+	if (level >= RM_LEVELS)
+		return rm_lift(rm, dfd, name);
 	int fd = openat(dfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	struct stat st;
-	if (fstat(fd, &st) < 0 || (dev && st.st_dev != dev)) {
-		safe_close(fd);
-		return -EXDEV;
-	}
-	if (depth > 4096) {
-		safe_close(fd);
-		return -ELOOP;
-	}
-	DIR *d = fdopendir(fd);
-	if (!d) {
-		safe_close(fd);
-		return -ENOMEM;
-	}
-	int r = 0;
-	struct dirent *e;
-	while (r == 0 && (e = readdir(d)))
-		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
-			r = rm_tree(dirfd(d), e->d_name, st.st_dev, depth + 1);
-	(void) closedir(d);
+	int r = rm_contents(rm, fd, level + 1);
 	if (r == 0 && unlinkat(dfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
 		r = -errno;
 	return r;
 }
 
+static int rm_contents(struct rm *rm, int fd_consume, int level)
+{
+	struct stat st;
+	DIR *d = fdopendir(fd_consume);
+	if (!d) {
+		safe_close(fd_consume);
+		return -ENOMEM;
+	}
+	int r = fstat(dirfd(d), &st) < 0 ? -errno : st.st_dev != rm->dev ? -EXDEV : 0;
+	struct dirent *e;
+	while (r == 0 && (e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			r = rm_entry(rm, dirfd(d), e->d_name, level);
+	(void) closedir(d);
+	return r;
+}
+
 int rm_rf_at(int dfd, const char *name)
 {
-	return rm_tree(dfd, name, 0, 0);
+	if (unlinkat(dfd, name, 0) == 0 || errno == ENOENT)
+		return 0;
+	if (errno != EISDIR && errno != EPERM)
+		return -errno;
+	_cleanup_close_ int top = openat(dfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat st;
+	if (top < 0 || fstat(top, &st) < 0)
+		return -errno;
+	struct rm rm = {.top = top, .dev = st.st_dev};
+	int r;
+	do {
+		rm.moved = false;
+		int fd = openat(top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = fd < 0 ? -errno : rm_contents(&rm, fd, 0);
+	} while (r == 0 && rm.moved);
+	if (r == 0 && unlinkat(dfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		r = -errno;
+	return r;
 }
 
 int mkdir_open_at(int dfd, const char *name, mode_t mode)
