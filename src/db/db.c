@@ -7,8 +7,10 @@
  * is held from db_query() to db_done(). D3 a statement of the cache is used by one holder at a time; a nested use of the same text
  * gets a statement of its own that is finalized by db_done().
  *
- * The write-ahead log is checkpointed when the connection closes and the log has grown past WAL_CLOSE_PAGES (a short log keeps the
- * next open fast, since the first opener reads it whole), or during a commit past WAL_MAX_PAGES. A start never waits for an fsync.
+ * The write-ahead log is checkpointed and cut when the connection closes and the log has grown past WAL_CLOSE_PAGES: the first opener
+ * reads the log whole (recovery), so a long one would cost every command milliseconds. It must be cut, not only copied: recovery forgets
+ * what a passive checkpoint had copied, so the log would grow for ever under short-lived processes. Nobody waits for that: engines
+ * answer before they close. During a commit it happens past WAL_MAX_PAGES only.
  */
 #include "db/db.h"
 
@@ -238,8 +240,9 @@ struct db *db_close(struct db *db)
 		free((char *) s->sql);
 		free(s);
 	}
+	(void) sqlite3_busy_timeout(db->h, 0); /* whoever is in the way will close, too */
 	if (db->h && db->wal_pages > WAL_CLOSE_PAGES)
-		(void) sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL); /* the next close tries again */
+		(void) sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL); /* busy: the next close tries again */
 	(void) sqlite3_close_v2(db->h);
 	(void) pthread_mutex_destroy(&db->lock);
 	free(db);

@@ -102,13 +102,18 @@ int engine_open(const struct engine_config *cfg, struct engine **ret, struct err
 	return 0;
 }
 
+void engine_settle(struct engine *e)
+{
+	watch_stop(e);
+	execs_free(e);
+	attach_drop_all(e);
+}
+
 struct engine *engine_close(struct engine *e)
 {
 	if (!e)
 		return NULL;
-	watch_stop(e);
-	execs_free(e);
-	attach_drop_all(e);
+	engine_settle(e);
 	image_store_free(e->images);
 	idrange_close(e->ids);
 	db_close(e->db);

@@ -32,6 +32,9 @@ struct engine_config {
 };
 /** engine_open() - open or create the state (0700), migrate the database, reap what died while nobody looked. */
 int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err);
+/** engine_settle() - finish what is under way (reaping, streams): after it nothing visible happens any more. engine_close() implies it. */
+void engine_settle(struct engine *e);
+/** engine_close() - release everything; may take some milliseconds for the database's log. Takes NULL. Return: NULL. */
 struct engine *engine_close(struct engine *e);
 /** engine_images() - the image store, for the image routes. */
 struct image_store *engine_images(struct engine *e);

@@ -5,11 +5,12 @@
  *   cli (this process)                      embedded engine (child)
  *     start: fork  ----------------------->  open state; on failure: one struct err over the control socket, exit
  *     'c' + one end of a stream  --------->  a thread serves HTTP on it
- *     close(control)  -------------------->  answers what is under way, closes the state, exits
- *     waitpid
+ *     close(control)  -------------------->  answers what is under way, reaps
+ *     read(done)      <--------------------  one byte: its verdict; closing the state is nobody's wait
  * `coffer reap ID` is for the monitor: the engine's share of a container's end when nobody waited for it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -28,6 +29,7 @@
 
 struct child {
 	pid_t pid; /* 0: not started */
+	int done;  /* owned; read end: the engine's verdict, or EOF when it died */
 };
 
 static int open_engine(struct engine **ret, struct err *err)
@@ -41,7 +43,7 @@ static int open_engine(struct engine **ret, struct err *err)
 }
 
 /* The child's life. */
-static int serve(int control_fd)
+static int serve(int control_fd, int done)
 {
 	struct engine *e = NULL;
 	struct err err = {};
@@ -53,31 +55,45 @@ static int serve(int control_fd)
 		return EXIT_ENGINE;
 	}
 	int r = api_serve_embedded(e, control_fd);
-	(void) engine_close(e);
 	if (r < 0)
 		log_error("the embedded engine's control socket: %s", strerrordesc_np(-r));
-	return r < 0 ? EXIT_ENGINE : 0;
+	engine_settle(e);
+	const unsigned char verdict = r < 0 ? EXIT_ENGINE : 0;
+	(void) write_all(done, &verdict, 1); /* nobody waits: nobody needs it */
+	(void) engine_close(e);
+	return verdict;
 }
 
 static int start(void *ctx, int *ret_control_fd, struct err *err)
 {
 	struct child *c = ctx;
-	int pair[2];
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(err, -errno, "making the engine's control socket");
+	int pair[2], done[2];
+	if (pipe2(done, O_CLOEXEC) < 0)
+		return err_sys(err, -errno, "making a pipe to the engine");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		int r = -errno;
+		safe_close(done[0]);
+		safe_close(done[1]);
+		return err_sys(err, r, "making the engine's control socket");
+	}
 	pid_t pid = fork();
 	if (pid < 0) {
 		int r = -errno;
+		safe_close(done[0]);
+		safe_close(done[1]);
 		safe_close(pair[0]);
 		safe_close(pair[1]);
 		return err_sys(err, r, "starting the embedded engine");
 	}
 	if (pid == 0) {
 		safe_close(pair[0]);
-		_exit(serve(pair[1]));
+		safe_close(done[0]);
+		_exit(serve(pair[1], done[1]));
 	}
 	safe_close(pair[1]);
+	safe_close(done[1]);
 	c->pid = pid;
+	c->done = done[0];
 	*ret_control_fd = pair[0];
 	return 0;
 }
@@ -86,8 +102,11 @@ static int start(void *ctx, int *ret_control_fd, struct err *err)
 static int finish(const struct child *c, int code)
 {
 	int status = 0;
+	unsigned char verdict;
 	if (c->pid == 0)
 		return code;
+	if (read_full(c->done, &verdict, 1) == 1)
+		return code == 0 ? verdict : code;
 	while (waitpid(c->pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return code;
