@@ -203,7 +203,9 @@ char *image_ref_familiar(const struct image_ref *r)
 {
 	if (strcmp(r->domain, DEFAULT_DOMAIN) != 0)
 		return with_suffixes(r, r->domain, r->path);
-	const char *p = str_after(r->path, DEFAULT_NAMESPACE);
+	const char *p = str_after(r->path, DEFAULT_NAMESPACE), *slash = strchr(r->path, '/');
+	if (slash && is_domain(r->path, (size_t) (slash - r->path))) /* docker.io/localhost/x: short, it would be another registry's */
+		return with_suffixes(r, r->domain, r->path);
 	return with_suffixes(r, "", p && !strchr(p, '/') ? p : r->path);
 }
 
