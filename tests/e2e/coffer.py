@@ -52,10 +52,15 @@ def scratch_dir(prefix):
     raise RuntimeError("no writable directory on a disk file system among /var/tmp, /var/lib and /tmp")
 
 
+def read_text(path):
+    with open(path) as f:
+        return f.read()
+
+
 def filesystem_of(path):
     """The type of the file system that holds @path, from mountinfo."""
     path, best, kind = os.path.realpath(path), "", ""
-    for line in open("/proc/self/mountinfo"):
+    for line in read_text("/proc/self/mountinfo").splitlines():
         left, right = line.split(" - ", 1)
         point = left.split()[4]
         if (path == point or path.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
@@ -230,7 +235,7 @@ class Tty:
 def mount_points():
     """(mount point, file system type, source) of every mount in the host's table."""
     facts = set()
-    for line in open("/proc/self/mountinfo"):
+    for line in read_text("/proc/self/mountinfo").splitlines():
         left, right = line.split(" - ", 1)
         kind, source = right.split()[:2]
         facts.add((left.split()[4], kind, source))

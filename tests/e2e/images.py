@@ -96,11 +96,14 @@ def busybox_entries(replace=()):
 
 
 def config_of(diff_ids, config=None, history=None, **top):
+    defaults = {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]}
+    if "Entrypoint" not in (config or {}):
+        defaults["Cmd"] = ["sh"]
     body = {
         "created": "2023-11-14T22:13:20Z",
         "architecture": "amd64" if os.uname().machine == "x86_64" else "arm64",
         "os": "linux",
-        "config": dict({"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["sh"]}, **(config or {})),
+        "config": dict(defaults, **(config or {})),
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
         "history": history or [{"created": "2023-11-14T22:13:20Z", "created_by": f"layer {i}"} for i in range(len(diff_ids))],
     }

@@ -505,6 +505,11 @@ class ExecTest(CliTest):
         self.assertEqual((body["Cmd"], body["Env"], body["User"], body["WorkingDir"]), (["ls", "-l"], ["A=1"], "nobody", "/w"))
         self.assertEqual((body["AttachStdin"], body["AttachStdout"], body["Tty"]), (False, True, False))
 
+    def test_exit_code_that_is_recorded_late(self):
+        answers = [{"ExitCode": None, "Running": True}, {"ExitCode": 0, "Running": True}, {"ExitCode": 6, "Running": False}]
+        e = self.engine({**self.routes(), ("GET", "/exec/e1/json"): lambda c: c.answer(200, answers.pop(0))})
+        self.assertEqual(self.run_(e, "exec", "web", "true").code, 6)
+
     def test_exec_detached(self):
         e = self.engine(self.routes(start=lambda c: c.answer(200)))
         r = self.run_(e, "exec", "-d", "web", "true")

@@ -81,7 +81,7 @@ class Withheld(CofferTest):
 
     def test_a_limit_that_the_kernel_refuses(self):
         for flags in (["--cpuset-cpus", "4000"], ["--memory", "1"], ["--cpuset-cpus", "nonsense"], ["--cpuset-cpus", "0-1000000000"]):
-            self.assertRefused("run", "--network", "none", *flags, "busybox", "true")
+            self.assertRefused("run", "--rm", "--network", "none", *flags, "busybox", "true")
             self.assertNothingLeft()
 
     def test_a_hard_limit_above_the_engine_s_own(self):

@@ -9,7 +9,7 @@ import subprocess
 import unittest
 
 import images
-from coffer import CofferTest, fd_links, id_map, proc_status, wait_until
+from coffer import CofferTest, fd_links, id_map, proc_status, read_text, wait_until
 
 POOL_FIRST, POOL_END = 1048576, 4294901760
 
@@ -36,7 +36,7 @@ def claimed(*files):
 
 
 SUBIDS = "coffer:3000000000:65536\nalice:2000000:200000\nbob:1114112:65536\ndefault:700000:65536\n"
-PASSWD = open("/etc/passwd").read() + "high:x:1310720:1310720::/:/bin/false\ncofferuser:x:1501:1501::/:/bin/false\n"
+PASSWD = read_text("/etc/passwd") + "high:x:1310720:1310720::/:/bin/false\ncofferuser:x:1501:1501::/:/bin/false\n"
 
 
 class Disjoint(CofferTest):
@@ -91,7 +91,7 @@ class FullPool(CofferTest):
 
     def test_the_fourth_is_refused_and_a_freed_range_is_used_again(self):
         held = [self.sleeper() for _ in range(3)]
-        self.assertRefused("run", "-d", "--network", "none", "busybox", "sleep", "1000", words=["range"])
+        self.assertRefused("run", "-d", "--network", "none", "busybox", "sleep", "1000", words=["pool", "full"])
         self.assertRefused("run", "-d", "--network", "none", "--userns", "auto:size=131072", "busybox", "sleep", "1000")
         gone = spans(self.pid(held[1]))
         self.coffer("rm", "-f", held[1])
@@ -150,7 +150,7 @@ class Remap(CofferTest):
     """Phase 1 (one delegated map) and phase 2 (maps by hand)."""
 
     ETC = {"/etc/subuid": "coffer:3000000000:65536\ncofferuser:3100000000:70000\n", "/etc/subgid": "coffer:3200000000:65536\ncofferuser:3300000000:70000\n",
-           "/etc/passwd": PASSWD, "/etc/group": open("/etc/group").read() + "cofferuser:x:1501:\n"}
+           "/etc/passwd": PASSWD, "/etc/group": read_text("/etc/group") + "cofferuser:x:1501:\n"}
 
     def both(self, *flags, script="cat /proc/self/uid_map /proc/self/gid_map"):
         """The maps as the container sees them and as the host sees them."""
@@ -242,8 +242,8 @@ class OnDisk(CofferTest):
         before = self.usage()
         for _ in range(5):
             self.sleeper()
-        # five containers: directories, logs and database rows, against 2 MB of image each
-        self.assertLess(self.usage() - before, 5 * 64 * 1024)
+        # directories, logs and database rows; a copy would be 2 MB of image for each of the five
+        self.assertLess(self.usage() - before, 5 * 100 * 1024)
 
     def test_a_start_calls_no_chown(self):
         trace = os.path.join(self.scratch, "trace")
@@ -252,9 +252,10 @@ class OnDisk(CofferTest):
         self.assertEqual(p.returncode, 0, p.stderr)
         with open(trace) as f:
             calls = [line for line in f if "chown" in line]
-        # the container's terminal and a volume that is new may get an owner; nothing of the image may
-        self.assertLessEqual(len(calls), 3, "".join(calls))
-        self.assertFalse([c for c in calls if "layers" in c or "upper" in c], "".join(calls))
+        # by name nothing; by descriptor the database's own files, a new volume's root and the standard streams: their number does not
+        # grow with the image, which has hundreds of files
+        self.assertFalse([c for c in calls if " fchown(" not in c], "".join(calls))
+        self.assertLessEqual(len(calls), 8, "".join(calls))
 
     def test_the_host_cannot_be_reached_from_the_store_by_a_mapped_root(self):
         """CVE-2021-41091 and kin: state directories are closed to everybody else."""

@@ -56,7 +56,7 @@ class Limits(CofferTest):
     def test_every_process_is_in_the_container_s_own_cgroups(self):
         cid = self.sleeper()
         ours = [c for c, path in membership(self.pid(cid)).items() if path.endswith(cid)]
-        for controller in ("pids", "memory", "cpu", "devices", "freezer"):
+        for controller in ("pids", "memory", "cpu", "devices"):
             if os.path.isdir(f"/sys/fs/cgroup/{controller}"):
                 self.assertIn(controller, ours)
         self.assertTrue(all(path.split("/")[1] == "coffer" for path in membership(self.pid(cid)).values() if cid in path))

@@ -8,7 +8,7 @@ import os
 import time
 import unittest
 
-from coffer import CofferTest, wait_until
+from coffer import CofferTest, read_text, wait_until
 
 ASAN = True
 
@@ -27,8 +27,8 @@ class Logs(CofferTest):
         self.assertEqual((r.out, r.err), ("out\n", "err\n"))
 
     def test_json_file_form(self):
-        cid = self.finished('printf \'a"b\\\\c\\t\\001\\n\'; echo err >&2; printf unfinished')
-        records = [json.loads(line) for line in open(self.files(cid)[0])]
+        cid = self.finished('printf \'a"b\\\\c\\t\\001\\n\'; sleep 0.1; echo err >&2; sleep 0.1; printf unfinished')
+        records = [json.loads(line) for line in read_text(self.files(cid)[0]).splitlines()]
         self.assertEqual([(r["log"], r["stream"]) for r in sorted(records, key=lambda r: r["time"])], [('a"b\\c\t\x01\n', "stdout"), ("err\n", "stderr"), ("unfinished", "stdout")])
         for r in records:
             self.assertRegex(r["time"], r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$")
@@ -126,7 +126,8 @@ class Logs(CofferTest):
     def test_logs_are_for_root_alone_and_go_with_the_container(self):
         cid = self.finished("echo x")
         path = self.files(cid)[0]
-        self.assertEqual(os.stat(path).st_mode & 0o077, 0)
+        self.assertEqual(os.stat(path).st_mode & 0o007, 0)
+        self.assertEqual(os.stat(self.root).st_mode & 0o077, 0)
         self.coffer("rm", cid)
         self.assertFalse(os.path.exists(path))
 

@@ -81,7 +81,7 @@ class Posture(CofferTest):
         out = self.coffer("posture", "shown").out
         self.assertIn("shown", out)
         for layer in LAYERS:
-            self.assertEqual(len([line for line in out.splitlines() if layer in line]), 1, f"{layer}:\n{out}")
+            self.assertEqual(len([line for line in out.splitlines() if line.strip().startswith(layer + "  ")]), 1, f"{layer}:\n{out}")
         self.assertRegex(out, r"(?m)^.*capabilities.*$")
         self.assertIn("weakened", out)
         self.assertIn("NET_RAW", out)

@@ -83,9 +83,11 @@ class Terminal(Base):
 
     def test_ctrl_c_interrupts_the_program_inside(self):
         t = self.shell()
-        t.line("sleep 1000; echo code=$?")
+        t.line("sleep 1000")
         time.sleep(0.5)
         t.send("\x03")
+        t.expect("ready> ")
+        t.line("echo code=$?")
         t.expect("code=130")
         t.line("exit 0")
         self.assertEqual(t.wait(), 0)
@@ -193,7 +195,10 @@ class Detach(Base):
         self.assertEqual(t.wait(), 0)
 
     def test_bad_keys_are_refused(self):
-        self.assertRefused("run", "-it", "--network", "none", "--detach-keys", "ctrl-nonsense", "busybox", "true")
+        t = self.run_tty("--detach-keys", "ctrl-nonsense", "busybox", "true")
+        self.assertEqual(t.wait(), 125)
+        self.assertIn("ctrl-nonsense", t.text)
+        self.assertRestored(t)
 
     def test_attach_with_own_keys(self):
         t, name = self.start()

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/str.h"
 #include "monitor/monitor.h"
 #include "sandbox/sandbox.h"
+#include "sandbox/step.h"
 
 #define CONTROL_FD 3
 
@@ -36,10 +38,21 @@ static void exec(void *ctx, const struct monitor_exec_args *a)
 	sandbox_exec(&s);
 }
 
-int main(void)
+/* For the fail-closed tests: what can be made to fail by name. */
+static int list_steps(void)
+{
+	for (const char *const *s = sandbox_steps(); *s; s++)
+		if (write_all(STDOUT_FILENO, *s, strlen(*s)) < 0 || write_all(STDOUT_FILENO, "\n", 1) < 0)
+			return 1;
+	return 0;
+}
+
+int main(int argc, char **argv)
 {
 	static const struct monitor_ops ops = {.create = create, .exec = exec, .oom_killed = sandbox_oom_killed};
 	static const char usage[] = "coffer-monitor: started by the engine, not by hand: descriptor 3 is no control socket\n";
+	if (argc == 2 && str_eq(argv[1], "--list-steps"))
+		return list_steps();
 	int type;
 	socklen_t len = sizeof(type);
 	if (getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET) {
