@@ -84,7 +84,11 @@ int container_attach_handler(struct call *c, struct err *err)
 	const char *early;
 	size_t early_len;
 	int fd = call_hijack(c, tty, "", &early, &early_len);
-	return fd < 0 ? fd : engine_attach(c->engine, c->caller, id, &a, fd, early, early_len, err);
+	if (fd < 0) {
+		engine_attach_cancel(c->engine, id);
+		return fd;
+	}
+	return engine_attach(c->engine, c->caller, id, &a, fd, early, early_len, err);
 }
 
 static int stream_begin(struct call *c, const char *type)

@@ -2,6 +2,7 @@
 /* Attaching a client's stream: to a running container's monitor, or kept until the start (clients attach before they start). */
 #include <ctype.h>
 #include <errno.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/internal.h"
@@ -9,10 +10,13 @@
 #define EARLY_MAX (MONITOR_PAYLOAD_MAX - sizeof(struct monitor_attach))
 #define PENDING_MAX 64 /* a container */
 
+#define PROMISE_TIMEOUT_S 5
+
+/* An attach before the start. First a promise (made before the client is answered), then a stream. A start takes streams and waits for promises. */
 struct pending {
 	struct pending *next;
 	char id[ID_LEN + 1];
-	int fd; /* owned */
+	int fd; /* owned; -EBADF while it is a promise */
 	struct monitor_attach a;
 	char *early; /* owned */
 };
@@ -65,33 +69,13 @@ static int build(const struct container *c, const struct attach_request *a, stru
 	return detach_keys_parse(a->detach_keys, ret, err);
 }
 
-int engine_attach_check(struct engine *e, const struct caller *caller, const char *ref, const struct attach_request *a, bool *ret_tty, char ret_id[65], struct err *err)
-{
-	_cleanup_container_ struct container c = {0};
-	struct run_info info;
-	struct monitor_attach m;
-	int rc = container_find(e, caller->tenant, ref, &c, err);
-	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
-	rc = rc < 0 ? rc : build(&c, a, &m, err);
-	if (rc < 0)
-		return rc;
-	*ret_tty = c.req->tty;
-	memcpy(ret_id, c.id, sizeof(c.id));
-	return 0;
-}
-
-static int keep(struct engine *e, const char *id, int fd_take, const struct monitor_attach *a, const void *early, size_t early_len, struct err *err)
+static int promise(struct engine *e, const char *id, struct err *err)
 {
 	struct pending *p = calloc(1, sizeof(*p));
-	if (!p || !(p->early = malloc(early_len ?: 1))) {
-		free(p);
+	if (!p)
 		return err_oom(err);
-	}
-	p->fd = fd_take;
-	p->a = *a;
-	p->a.early_len = (uint32_t) early_len;
+	p->fd = -EBADF;
 	memcpy(p->id, id, sizeof(p->id));
-	memcpy(p->early, early ?: "", early_len);
 	(void) pthread_mutex_lock(&e->lock);
 	struct pending **end = &e->pendings;
 	size_t n = 0;
@@ -103,30 +87,108 @@ static int keep(struct engine *e, const char *id, int fd_take, const struct moni
 	(void) pthread_mutex_unlock(&e->lock);
 	if (!full)
 		return 0;
-	p->fd = -EBADF; /* still the caller's */
 	pending_free(p);
 	return err_set(err, ERR_QUOTA, "%d clients are attached before the start already", PENDING_MAX);
 }
 
+int engine_attach_check(struct engine *e, const struct caller *caller, const char *ref, const struct attach_request *a, bool *ret_tty, char ret_id[65], struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	struct monitor_attach m;
+	int rc = container_find(e, caller->tenant, ref, &c, err);
+	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
+	rc = rc < 0 ? rc : build(&c, a, &m, err);
+	if (rc < 0)
+		return rc;
+	if (info.state != RUN_RUNNING)
+		rc = promise(e, c.id, err);
+	if (rc < 0)
+		return rc;
+	*ret_tty = c.req->tty;
+	memcpy(ret_id, c.id, sizeof(c.id));
+	return 0;
+}
+
+/* Under the lock. The first entry of @id that is a promise (or is not one). */
+static struct pending **find_pending(struct engine *e, const char *id, bool is_promise)
+{
+	for (struct pending **p = &e->pendings; *p; p = &(*p)->next)
+		if (str_eq((*p)->id, id) && ((*p)->fd < 0) == is_promise)
+			return p;
+	return NULL;
+}
+
+static struct pending *unlink_pending(struct pending **at)
+{
+	struct pending *p = *at;
+	*at = p->next;
+	return p;
+}
+
+void engine_attach_cancel(struct engine *e, const char *id)
+{
+	(void) pthread_mutex_lock(&e->lock);
+	struct pending **at = find_pending(e, id, /* is_promise= */ true);
+	struct pending *p = at ? unlink_pending(at) : NULL;
+	(void) pthread_cond_broadcast(&e->attached);
+	(void) pthread_mutex_unlock(&e->lock);
+	if (p)
+		pending_free(p);
+}
+
+/* Keep a promise of @id: its stream is @fd_take from now on. Return: 1 kept, 0 there was none (a start gave up on it), <0. */
+static int keep(struct engine *e, const char *id, int fd_take, const struct monitor_attach *a, const void *early, size_t early_len, struct err *err)
+{
+	char *copy = malloc(early_len ?: 1);
+	if (!copy)
+		return err_oom(err);
+	memcpy(copy, early ?: "", early_len);
+	(void) pthread_mutex_lock(&e->lock);
+	struct pending **at = find_pending(e, id, /* is_promise= */ true);
+	if (at) {
+		struct pending *p = *at;
+		p->a = *a;
+		p->a.early_len = (uint32_t) early_len;
+		p->early = copy;
+		p->fd = fd_take;
+		(void) pthread_cond_broadcast(&e->attached);
+	}
+	(void) pthread_mutex_unlock(&e->lock);
+	if (!at)
+		free(copy);
+	return at != NULL;
+}
+
+/* The next stream of @id; waits for promises. NULL: none is left. */
 static struct pending *take_pending(struct engine *e, const char *id)
 {
-	struct pending *found = NULL;
+	struct timespec until;
+	(void) clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PROMISE_TIMEOUT_S;
 	(void) pthread_mutex_lock(&e->lock);
-	for (struct pending **p = &e->pendings; *p; p = &(*p)->next)
-		if (str_eq((*p)->id, id)) {
-			found = *p;
-			*p = found->next;
-			break;
-		}
+	struct pending **at;
+	while (!(at = find_pending(e, id, false)) && find_pending(e, id, true))
+		if (pthread_cond_timedwait(&e->attached, &e->lock, &until) != 0)
+			break; /* a client that was answered and does not come: the start goes on without it */
+	struct pending *found = at ? unlink_pending(at) : NULL;
 	(void) pthread_mutex_unlock(&e->lock);
 	return found;
 }
 
 void attach_drop(struct engine *e, const char *id)
 {
-	struct pending *p;
-	while ((p = take_pending(e, id)))
-		pending_free(p);
+	for (bool more = true; more;) {
+		(void) pthread_mutex_lock(&e->lock);
+		struct pending **at = find_pending(e, id, false);
+		if (!at)
+			at = find_pending(e, id, true);
+		struct pending *p = at ? unlink_pending(at) : NULL;
+		(void) pthread_mutex_unlock(&e->lock);
+		more = p != NULL;
+		if (p)
+			pending_free(p);
+	}
 }
 
 int attach_flush(struct engine *e, const struct container *c, int link, struct err *err)
@@ -141,36 +203,39 @@ int attach_flush(struct engine *e, const struct container *c, int link, struct e
 	return rc;
 }
 
+static int attach_running(struct engine *e, const char *id, struct monitor_attach *m, int fd, const void *early, size_t early_len, struct err *err)
+{
+	char none[1];
+	_cleanup_close_ int link = link_connect(e, id, err);
+	if (link < 0)
+		return link;
+	m->early_len = (uint32_t) early_len;
+	int rc = link_send(link, MONITOR_ATTACH, 1, m, sizeof(*m), early, early_len, &fd, 1, err);
+	rc = rc < 0 ? rc : link_recv(link, 1, none, 0, err);
+	return MIN(rc, 0);
+}
+
 int engine_attach(struct engine *e, const struct caller *caller, const char *id, const struct attach_request *a, int fd_consume, const void *early, size_t early_len,
 		  struct err *err)
 {
 	_cleanup_close_ int fd = fd_consume;
 	_cleanup_container_ struct container c = {0};
-	struct run_info info;
 	struct monitor_attach m;
-	char none[1];
 	int rc = container_find(e, caller->tenant, id, &c, err);
-	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
 	rc = rc < 0 ? rc : build(&c, a, &m, err);
-	if (rc < 0)
-		return rc;
-	if (early_len > EARLY_MAX)
-		return err_set(err, ERR_INVALID, "%zu bytes of input behind the request, at most %zu are taken", early_len, EARLY_MAX);
-	if (!a->stream || m.streams == 0)
-		return 0; /* nothing to stream: the connection ends */
-	if (info.state != RUN_RUNNING) {
-		rc = keep(e, c.id, fd, &m, early, early_len, err);
-		if (rc >= 0)
-			(void) take_fd(&fd);
-		return rc;
+	if (rc >= 0 && early_len > EARLY_MAX)
+		rc = err_set(err, ERR_INVALID, "%zu bytes of input behind the request, at most %zu are taken", early_len, EARLY_MAX);
+	if (rc < 0 || !a->stream || m.streams == 0) {
+		engine_attach_cancel(e, id);
+		return MIN(rc, 0); /* or nothing to stream: the connection ends */
 	}
-	_cleanup_close_ int link = link_connect(e, c.id, err);
-	if (link < 0)
-		return link;
-	m.early_len = (uint32_t) early_len;
-	rc = link_send(link, MONITOR_ATTACH, 1, &m, sizeof(m), early, early_len, &fd, 1, err);
-	rc = rc < 0 ? rc : link_recv(link, 1, none, 0, err);
-	return MIN(rc, 0);
+	rc = keep(e, c.id, fd, &m, early, early_len, err);
+	if (rc != 0) {
+		if (rc > 0)
+			(void) take_fd(&fd);
+		return MIN(rc, 0);
+	}
+	return attach_running(e, c.id, &m, fd, early, early_len, err);
 }
 
 void attach_drop_all(struct engine *e)

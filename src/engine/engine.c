@@ -91,6 +91,7 @@ int engine_open(const struct engine_config *cfg, struct engine **ret, struct err
 		return err_oom(err);
 	e->state_fd = e->run_fd = -EBADF;
 	(void) pthread_mutex_init(&e->lock, NULL); /* cannot fail with default attributes */
+	(void) pthread_cond_init(&e->attached, NULL); /* cannot fail with default attributes */
 	int rc = copy_config(e, cfg, err);
 	rc = rc < 0 ? rc : open_dirs(e, err);
 	rc = rc < 0 ? rc : open_rooms(e, err);
@@ -126,6 +127,7 @@ struct engine *engine_close(struct engine *e)
 	free(e->libexec_dir);
 	free(e->self_path);
 	free(e->userns_remap);
+	(void) pthread_cond_destroy(&e->attached);
 	(void) pthread_mutex_destroy(&e->lock);
 	free(e);
 	return NULL;

@@ -68,13 +68,18 @@ struct attach_request {
 	bool stream, stdin, stdout, stderr, logs;
 	const char *detach_keys; /* "ctrl-p,ctrl-q"; NULL: default */
 };
-/** engine_attach_check() - may this attach go ahead? *@ret_tty tells the content type to answer with. */
+/** engine_attach_check() - may this attach go ahead? *@ret_tty tells the content type to answer with. Before the container's start it is
+ *  a promise, too: a start that comes now waits for the stream, so that no output is lost between the answer and engine_attach().
+ *  The caller must go on to engine_attach() or engine_attach_cancel(). */
 int engine_attach_check(struct engine *e, const struct caller *c, const char *ref, const struct attach_request *a, bool *ret_tty, char ret_id[65],
 			struct err *err);
 /** engine_attach() - hand a hijacked stream over (head already answered, @early: bytes read behind it). In state created it is
  *  kept until start. @fd: owned by the engine in every case. */
 int engine_attach(struct engine *e, const struct caller *c, const char *id, const struct attach_request *a, int fd_consume, const void *early, size_t early_len,
 		  struct err *err);
+
+/** engine_attach_cancel() - the promise of engine_attach_check() is not kept: the client went away. */
+void engine_attach_cancel(struct engine *e, const char *id);
 
 struct logs_request {
 	bool follow, stdout, stderr, timestamps, details;

@@ -39,6 +39,7 @@ struct engine {
 	pthread_mutex_t lock; /* L3; guards what follows */
 	struct wait *waits;
 	struct pending *pendings;
+	pthread_cond_t attached; /* a promised attach came or was called off */
 	struct exec *execs;
 	struct watcher *watcher; /* NULL until the first start */
 	char *layers_of; /* owned; image id of the cached @layers */
@@ -64,6 +65,8 @@ void container_done(struct container *c);
 
 /** container_find() - by full id, name, or unique id prefix within @tenant. Return: 0; ERR_NOT_FOUND; ERR_INVALID when ambiguous. */
 int container_find(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err);
+/** container_resolve() - the id alone. Return as container_find(). */
+int container_resolve(struct engine *e, const char *tenant, const char *ref, char ret[ID_LEN + 1], struct err *err);
 /** container_load() - by full id, any tenant. Return: 1, 0 gone, <0. */
 int container_load(struct engine *e, const char *id, struct container *ret, struct err *err);
 /** container_each() - @fn for every row of @tenant, newest first, until it returns non-zero. Return: that, or 0. */
@@ -85,6 +88,7 @@ enum run_state { RUN_CREATED, RUN_RUNNING, RUN_EXITED, RUN_DEAD };
 
 struct run_info {
 	enum run_state state;
+	bool starting;		   /* RUN_DEAD, unless its lock is held: then somebody is starting it */
 	struct monitor_state live; /* with RUN_RUNNING */
 };
 /** state_read() - what @c is now. A container whose processes ended is reaped on the way (without its lock: pass @locked when it is held).
@@ -106,6 +110,9 @@ int lock_try(struct engine *e, const char *id);
 void lock_forget(struct engine *e, const char *id);
 
 int bundle_open(struct engine *e, const char *id); /* directory fd or -errno */
+/** bundle_remove() - out of sight at once, so that nobody reads half a bundle, then off the disk. A missing one is fine. */
+int bundle_remove(struct engine *e, const char *id);
+#define BUNDLE_OLD_SUFFIX ".old" /* on its way off the disk */
 int container_dir_open(struct engine *e, const char *id, bool make); /* STATE/containers/ID */
 
 /* Talking to a monitor (link.c) */
@@ -127,6 +134,8 @@ int link_call(int fd, enum monitor_verb verb, const void *payload, size_t len, v
 int watch_container(struct engine *e, const char *id, int fd_take, pid_t pid, struct err *err);
 /** watch_exec() - hand over a connection on which MONITOR_EXEC was answered. */
 int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *err);
+/** watch_leaving() - a monitor whose start has failed flushes its clients first: reap it when it goes. @link_consume: kept open until then. */
+void watch_leaving(struct engine *e, const char *id, int link_consume, pid_t pid);
 /** watch_has() - whether this process will reap @id. */
 bool watch_has(struct engine *e, const char *id);
 void watch_stop(struct engine *e);

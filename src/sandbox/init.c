@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,6 +116,18 @@ static int write_sysctl(struct sandbox *s, const char *key, const char *value, s
 	if (fd < 0)
 		return err_sys(err, fd, "linux.sysctl: %s", key);
 	return write(fd, value, strlen(value)) < 0 ? err_sys(err, -errno, "linux.sysctl: %s = '%s'", key, value) : 0;
+}
+
+static int step_loopback(struct sandbox *s, struct err *err)
+{
+	if (!s->plan.own_netns)
+		return 0;
+	/* a fresh network namespace has lo, down (network_namespaces(7)) */
+	_cleanup_close_ int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq r = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &r) < 0)
+		return err_sys(err, -errno, "bringing lo up");
+	return 0;
 }
 
 static int step_sysctl(struct sandbox *s, struct err *err)
@@ -230,6 +244,7 @@ const struct step init_steps[] = {
 	STEP("mounts", "mounting", mounts_attach),
 	STEP("devices", "devices", dev_populate),
 	STEP("hostname", "hostname", step_hostname),
+	STEP("loopback", "network", step_loopback),
 	STEP("sysctl", "sysctls", step_sysctl),
 	STEP("userns-lock", "locking nested user namespaces", step_lock_userns),
 	STEP("user", "user", user_resolve),
