@@ -11,6 +11,8 @@
 #include "cli/envfile.h"
 #include "cli/link.h"
 
+#define RECORD_TRIES 2500 /* five seconds */
+
 struct exec_options {
 	bool detach, interactive, tty, privileged;
 	const char *detach_keys, *user, *workdir; /* borrowed */
@@ -125,15 +127,24 @@ static int start(struct cli *cli, const struct exec_options *o, const char *id, 
 	return head.upgraded ? 0 : err_set(err, ERR_CORRUPT, "the engine answered %d to exec instead of giving a stream", head.status);
 }
 
+/* The stream may end a moment before the exit is recorded: ask again while there is no code yet. */
 static int exit_code(struct cli *cli, const char *id)
 {
+	static const struct timespec pause = {.tv_nsec = 2000000};
 	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
-	_cleanup_json_ struct json *doc = NULL;
 	struct err err;
 	target_start(&t, "/exec/", id, "/json");
-	if (call_json(cli, "GET", &t, NULL, &doc, &err) < 0)
-		return cli_fail(CLI_EXIT_ENGINE, &err);
-	return (int) json_int(json_get(doc, "ExitCode"), 0);
+	for (int tries = 0; tries < RECORD_TRIES; tries++) {
+		_cleanup_json_ struct json *doc = NULL;
+		if (call_json(cli, "GET", &t, NULL, &doc, &err) < 0)
+			return cli_fail(CLI_EXIT_ENGINE, &err);
+		const struct json *code = json_get(doc, "ExitCode");
+		if (json_kind(code) == JSON_KIND_INT && !json_bool(json_get(doc, "Running"), false))
+			return (int) json_int(code, 0);
+		(void) nanosleep(&pause, NULL);
+	}
+	(void) cli_error("the process has closed its streams and still runs: its exit code is not known");
+	return CLI_EXIT_ENGINE;
 }
 
 static int exec(struct cli *cli, const struct exec_options *o, const struct args *a)

@@ -158,12 +158,14 @@ static int prepare(struct session *s, const struct container_options *o, struct 
 		return r;
 	if (o->detach && o->attach)
 		return err_set(err, ERR_INVALID, "conflicting options: cannot specify both --attach and --detach");
-	if (!o->detach && o->tty && streams->in && !isatty(STDIN_FILENO))
-		return err_set(err, ERR_INVALID, "the input device is not a TTY");
 	s->tty = o->tty;
 	s->use_stdin = streams->in;
 	s->proxy = o->sig_proxy;
-	return attach_detach_keys(s, o->detach_keys, err);
+	if ((r = attach_detach_keys(s, o->detach_keys, err)) < 0)
+		return r;
+	if (!o->detach && o->tty && streams->in && !isatty(STDIN_FILENO))
+		return err_set(err, ERR_INVALID, "the input device is not a TTY");
+	return 0;
 }
 
 static int run(struct cli *cli, const struct container_options *o, const struct args *a)

@@ -101,7 +101,10 @@ static void pump_stdin(struct pump *p)
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return;
 	p->in_pos = p->in_len = 0;
-	if (n <= 0) {
+	if (n <= 0 && p->term.fd >= 0) { /* a raw terminal has no end but being hung up */
+		p->end = SESSION_SIGNALED;
+		p->code = 128 + SIGHUP;
+	} else if (n <= 0) {
 		p->in_ended = true;
 	} else if (p->s->tty && p->s->detach.n > 0) {
 		if (detach_scan(&p->s->detach, buf, (size_t) n, p->in, &p->in_len))
