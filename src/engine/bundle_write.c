@@ -2,6 +2,7 @@
 /* The bundle directory RUN/containers/ID (0700): config.json and the generated files; and the container's directory on disk. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,19 @@ int bundle_open(struct engine *e, const char *id)
 	(void) str_format(path, sizeof(path), "containers/%s", id);
 	int fd = openat(e->run_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+int bundle_remove(struct engine *e, const char *id)
+{
+	char old[ID_LEN + 8];
+	_cleanup_close_ int top = openat(e->run_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (top < 0)
+		return errno == ENOENT ? 0 : -errno;
+	(void) str_format(old, sizeof(old), "%s" BUNDLE_OLD_SUFFIX, id); /* fits */
+	int rc = rm_rf_at(top, old); /* of a removal that was cut off */
+	if (rc >= 0 && renameat(top, id, top, old) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return rc < 0 ? rc : rm_rf_at(top, old);
 }
 
 int container_dir_open(struct engine *e, const char *id, bool make)

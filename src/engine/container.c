@@ -78,46 +78,41 @@ int container_load(struct engine *e, const char *id, struct container *ret, stru
 	return rc < 0 ? rc : one_row(st, ret, err);
 }
 
-static int by_name(struct engine *e, const char *tenant, const char *name, struct container *ret, struct err *err)
+/* Return: 1 with the one id that @sql finds, 0 none, <0; ERR_INVALID when there are two. */
+static int one_id(struct engine *e, char ret[ID_LEN + 1], const char *ref, struct err *err, const char *sql, const char *tenant, const char *from, const char *to)
 {
 	_cleanup_stmt_ struct db_stmt *st = NULL;
-	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE tenant=?1 AND name=?2", "ss", tenant, name);
-	return rc < 0 ? rc : one_row(st, ret, err);
-}
-
-static int by_id(struct engine *e, const char *tenant, const char *id, struct container *ret, struct err *err)
-{
-	int rc = container_load(e, id, ret, err);
-	if (rc <= 0 || str_eq(ret->tenant, tenant))
-		return rc;
-	container_done(ret);
-	return 0;
-}
-
-static int by_prefix(struct engine *e, const char *tenant, const char *prefix, struct container *ret, struct err *err)
-{
-	_cleanup_stmt_ struct db_stmt *st = NULL;
-	char end[ID_LEN + 2];
-	(void) str_format(end, sizeof(end), "%sg", prefix); /* hex digits end with f; at most 64 of them */
-	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE id>=?2 AND id<?3 AND tenant=?1 LIMIT 2", "sss", tenant, prefix, end);
-	rc = rc < 0 ? rc : one_row(st, ret, err);
+	int rc = db_query(e->db, &st, err, sql, "sss", tenant, from, to);
+	rc = rc < 0 ? rc : db_step(st, err);
 	if (rc <= 0)
 		return rc;
+	if (str_copy(ret, ID_LEN + 1, db_text(st, 0) ?: "") < 0)
+		return err_set(err, ERR_CORRUPT, "a stored container has an id that is too long");
 	rc = db_step(st, err);
+	return rc > 0 ? err_set(err, ERR_INVALID, "multiple IDs found with provided prefix: %s", ref) : rc < 0 ? rc : 1;
+}
+
+int container_resolve(struct engine *e, const char *tenant, const char *ref, char ret[ID_LEN + 1], struct err *err)
+{
+	char end[ID_LEN + 2];
+	const char *name = ref[0] == '/' ? ref + 1 : ref;
+	int rc = id_is_full(ref) ? one_id(e, ret, ref, err, "SELECT id FROM container WHERE tenant=?1 AND id=?2 AND ?3 IS NULL", tenant, ref, NULL) : 0;
 	if (rc == 0)
-		return 1;
-	container_done(ret);
-	return rc < 0 ? rc : err_set(err, ERR_INVALID, "multiple IDs found with provided prefix: %s", prefix);
+		rc = one_id(e, ret, ref, err, "SELECT id FROM container WHERE tenant=?1 AND name=?2 AND ?3 IS NULL", tenant, name, NULL);
+	if (rc == 0 && id_is_prefix(ref)) {
+		(void) str_format(end, sizeof(end), "%sg", ref); /* hex digits end with f; at most 64 of them */
+		rc = one_id(e, ret, ref, err, "SELECT id FROM container WHERE tenant=?1 AND id>=?2 AND id<?3 LIMIT 2", tenant, ref, end);
+	}
+	if (rc == 0)
+		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
+	return MIN(rc, 0);
 }
 
 int container_find(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err)
 {
-	const char *name = ref[0] == '/' ? ref + 1 : ref;
-	int rc = id_is_full(ref) ? by_id(e, tenant, ref, ret, err) : 0;
-	if (rc == 0)
-		rc = by_name(e, tenant, name, ret, err);
-	if (rc == 0 && id_is_prefix(ref))
-		rc = by_prefix(e, tenant, ref, ret, err);
+	char id[ID_LEN + 1];
+	int rc = container_resolve(e, tenant, ref, id, err);
+	rc = rc < 0 ? rc : container_load(e, id, ret, err);
 	if (rc == 0)
 		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
 	return MIN(rc, 0);

@@ -10,6 +10,7 @@
 
 #include "base/num.h"
 #include "engine/internal.h"
+#include "kernel/process.h"
 
 #define EXECS_MAX 2048
 #define DOCUMENT_MAX (4u << 20)
@@ -24,6 +25,7 @@ struct exec {
 	struct exec_request req; /* strings owned */
 	enum exec_state state;
 	int exit_code, pid;
+	uint64_t ticks; /* names the process together with @pid */
 };
 
 void exec_request_done(struct exec_request *r)
@@ -278,11 +280,22 @@ static void remove_document(struct engine *e, const char *container, const char 
 
 /* Start */
 
+static void mark_running(struct engine *e, const char *exec_id, const struct monitor_started *started)
+{
+	(void) pthread_mutex_lock(&e->lock);
+	struct exec *x = find(e, NULL, exec_id);
+	if (x && x->state == EXEC_STARTING) { /* it may have ended already */
+		x->state = EXEC_RUNNING;
+		x->pid = started->pid;
+		x->ticks = started->start_ticks;
+	}
+	(void) pthread_mutex_unlock(&e->lock);
+}
+
 static int send_exec(struct engine *e, const struct container *c, const struct exec_request *r, const char *exec_id, int fd, const void *early, size_t early_len,
-		     int *ret_pid, struct err *err)
+		     struct monitor_started *ret, bool *ret_handed, struct err *err)
 {
 	struct monitor_exec m = {.flags = (r->tty ? MONITOR_TTY : 0) | (r->attach_stdin ? MONITOR_OPEN_STDIN : 0)};
-	struct monitor_started started = {0};
 	memcpy(m.exec_id, exec_id, sizeof(m.exec_id));
 	m.attach = (struct monitor_attach){.raw = r->tty, .streams = (r->attach_stdin ? 1u : 0) | (r->attach_stdout ? 2u : 0) | (r->attach_stderr ? 4u : 0),
 					   .early_len = (uint32_t) early_len};
@@ -292,10 +305,11 @@ static int send_exec(struct engine *e, const struct container *c, const struct e
 		return link;
 	bool with_fd = fd >= 0 && m.attach.streams;
 	rc = link_send(link, MONITOR_EXEC, 1, &m, sizeof(m), early, with_fd ? early_len : 0, &fd, with_fd ? 1 : 0, err);
-	rc = rc < 0 ? rc : link_recv(link, 1, &started, sizeof(started), err);
+	*ret_handed = rc >= 0 && with_fd;
+	rc = rc < 0 ? rc : link_recv(link, 1, ret, sizeof(*ret), err);
 	if (rc < 0)
 		return rc;
-	*ret_pid = started.pid;
+	mark_running(e, exec_id, ret);
 	rc = watch_exec(e, exec_id, link, err);
 	if (rc >= 0)
 		(void) take_fd(&link);
@@ -347,29 +361,17 @@ static int claim(struct engine *e, const struct caller *caller, const char *exec
 	return rc;
 }
 
-static void mark_running(struct engine *e, const char *exec_id, int pid)
-{
-	(void) pthread_mutex_lock(&e->lock);
-	struct exec *x = find(e, NULL, exec_id);
-	if (x && x->state == EXEC_STARTING) { /* it may have ended already */
-		x->state = EXEC_RUNNING;
-		x->pid = pid;
-	}
-	(void) pthread_mutex_unlock(&e->lock);
-}
-
-static int start_claimed(struct engine *e, const char *container, const struct exec_request *r, const char *exec_id, int fd, const void *early, size_t early_len, struct err *err)
+static int start_claimed(struct engine *e, const char *container, const struct exec_request *r, const char *exec_id, int fd, const void *early, size_t early_len,
+			 bool *ret_handed, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
-	int pid = 0;
+	struct monitor_started started = {0};
 	int rc = container_load(e, container, &c, err);
 	if (rc == 0)
 		return err_set(err, ERR_NOT_FOUND, "No such container: %s", container);
 	rc = rc < 0 ? rc : write_document(e, &c, r, exec_id, err);
-	rc = rc < 0 ? rc : send_exec(e, &c, r, exec_id, fd, early, early_len, &pid, err);
+	rc = rc < 0 ? rc : send_exec(e, &c, r, exec_id, fd, early, early_len, &started, ret_handed, err);
 	remove_document(e, container, exec_id); /* read by then, or of no use */
-	if (rc >= 0)
-		mark_running(e, exec_id, pid);
 	return rc;
 }
 
@@ -378,6 +380,7 @@ int engine_exec_start(struct engine *e, const struct caller *caller, const char 
 	_cleanup_close_ int fd = fd_consume;
 	struct exec_request r = {0};
 	char container[ID_LEN + 1];
+	bool handed = false; /* from then on the monitor speaks to the client */
 	struct err own = {0};
 	err = err ?: &own;
 	int rc = claim(e, caller, exec_id, container, &r, err);
@@ -385,13 +388,13 @@ int engine_exec_start(struct engine *e, const struct caller *caller, const char 
 		return rc;
 	if (early_len > MONITOR_PAYLOAD_MAX - sizeof(struct monitor_exec))
 		rc = err_set(err, ERR_INVALID, "%zu bytes of input behind the request are too many", early_len);
-	rc = rc < 0 ? rc : start_claimed(e, container, &r, exec_id, fd, early, early_len, err);
+	rc = rc < 0 ? rc : start_claimed(e, container, &r, exec_id, fd, early, early_len, &handed, err);
 	if (rc < 0) {
 		end(e, exec_id, err->kind == ERR_CMD_NOT_FOUND ? 127 : 126);
-		if (fd >= 0) {
+		if (fd >= 0 && !handed)
 			tell_stream(fd, r.tty, err);
+		if (fd >= 0)
 			rc = 0; /* told */
-		}
 	}
 	exec_request_done(&r);
 	return MIN(rc, 0);
@@ -428,18 +431,14 @@ int engine_exec_resize(struct engine *e, const struct caller *caller, const char
 	return link < 0 ? link : MIN(link_call(link, MONITOR_RESIZE, &z, sizeof(z), NULL, 0, err), 0);
 }
 
-/* The stream's end comes a moment before the watcher's word; the monitor's own record is there by then. */
-static void refresh(struct engine *e, const char *container, const char *exec_id)
+/* The stream's end comes a moment before the exit record: a process that has gone is "running" only until its record is there. */
+static void await_record(struct engine *e, const struct caller *caller, struct exec *now)
 {
-	char name[ID_LEN + 16];
-	struct monitor_exit x;
-	_cleanup_close_ int dir = bundle_open(e, container);
-	(void) str_format(name, sizeof(name), "exec-%s.exit", exec_id); /* fits */
-	_cleanup_close_ int fd = dir < 0 ? dir : openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && read_full(fd, &x, sizeof(x)) == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC)
-		end(e, exec_id, x.code);
-	else if (dir < 0)
-		(void) poll(NULL, 0, 20); /* the container has just gone: the watcher hears of it */
+	for (int ms = 0; now->state == EXEC_RUNNING && ms < SETTLE_MS && !proc_is(now->pid, now->ticks); ms++) {
+		(void) poll(NULL, 0, 1);
+		if (settled(e, caller, now->id, now, NULL) < 0)
+			return;
+	}
 }
 
 static void write_exec(struct json_writer *w, const struct exec *x)
@@ -476,8 +475,7 @@ int engine_exec_inspect(struct engine *e, const struct caller *caller, const cha
 	int rc = settled(e, caller, exec_id, &now, err);
 	if (rc < 0)
 		return rc;
-	if (now.state == EXEC_RUNNING)
-		refresh(e, now.container, now.id);
+	await_record(e, caller, &now);
 	(void) pthread_mutex_lock(&e->lock);
 	struct exec *x = find(e, caller->tenant, exec_id);
 	if (x)

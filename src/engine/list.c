@@ -313,6 +313,11 @@ static void sweep_one(struct engine *e, int top, const char *id)
 	lock_forget(e, id);
 }
 
+static bool is_old_bundle(const char *name)
+{
+	return strlen(name) == ID_LEN + strlen(BUNDLE_OLD_SUFFIX) && str_eq(name + ID_LEN, BUNDLE_OLD_SUFFIX);
+}
+
 static void sweep(struct engine *e, int dfd)
 {
 	_cleanup_close_ int top = openat(dfd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -322,9 +327,12 @@ static void sweep(struct engine *e, int dfd)
 		safe_close(own);
 		return;
 	}
-	for (struct dirent *de; (de = readdir(d));)
+	for (struct dirent *de; (de = readdir(d));) {
 		if (id_is_full(de->d_name))
 			sweep_one(e, top, de->d_name);
+		else if (is_old_bundle(de->d_name))
+			(void) rm_rf_at(top, de->d_name); /* whose removal was cut off, or is under way: the same */
+	}
 	(void) closedir(d);
 }
 

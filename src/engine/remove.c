@@ -49,7 +49,7 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 	STRV_FOREACH(name, orphans)
 		volume_dir_remove(e, name);
 	int files = remove_below(e->state_fd, c->id);
-	int bundle = remove_below(e->run_fd, c->id);
+	int bundle = bundle_remove(e, c->id);
 	attach_drop(e, c->id);
 	wait_notify_removed(e, c->id);
 	if (files < 0 || bundle < 0)

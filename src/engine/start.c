@@ -9,7 +9,6 @@
 
 #include "base/num.h"
 #include "engine/internal.h"
-#include "kernel/process.h"
 #include "sandbox/sandbox.h"
 
 enum { SEQ_SETUP = 1, SEQ_ATTACH, SEQ_START };
@@ -72,13 +71,6 @@ static int failure_code(const struct err *err)
 	return err->kind == ERR_CMD_NOT_FOUND ? 127 : err->kind == ERR_CMD_DENIED ? 126 : 128;
 }
 
-static void remove_bundle(struct engine *e, const char *id)
-{
-	_cleanup_close_ int top = openat(e->run_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (top >= 0)
-		(void) rm_rf_at(top, id); /* found and reaped again at the next look */
-}
-
 /* A container that never ran has no directory on disk: that is how a reboot under a running one is told. */
 static void forget_dirs(struct engine *e, const struct container *c)
 {
@@ -94,7 +86,7 @@ static void undo(struct engine *e, struct container *c, const struct err *why)
 	struct err ignored;
 	cgroup_path_of(c, cgroup);
 	(void) sandbox_cleanup(cgroup, &ignored);
-	remove_bundle(e, c->id);
+	(void) bundle_remove(e, c->id); /* found and reaped again at the next look */
 	forget_dirs(e, c);
 	attach_drop(e, c->id);
 	c->exit_code = failure_code(why);
@@ -122,9 +114,7 @@ static int launch(struct engine *e, struct container *c, struct err *err)
 		(void) take_fd(&link);
 		return 0;
 	}
-	link = safe_close(link);
-	int status;
-	(void) process_wait(pid, &status); /* it leaves when its start has failed or its only connection closes */
+	watch_leaving(e, c->id, take_fd(&link), pid);
 	return rc;
 }
 
@@ -154,11 +144,17 @@ static int start_locked(struct engine *e, const struct caller *caller, struct co
 int engine_start(struct engine *e, const struct caller *caller, const char *ref, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
+	char id[ID_LEN + 1];
 	struct err own = {0};
 	err = err ?: &own;
-	int rc = container_find(e, caller->tenant, ref, &c, err);
+	int rc = container_resolve(e, caller->tenant, ref, id, err);
 	if (rc < 0)
 		return rc;
-	_cleanup_close_ int lock = lock_take(e, c.id, err);
-	return lock < 0 ? lock : start_locked(e, caller, &c, err);
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	rc = lock < 0 ? lock : container_load(e, id, &c, err);
+	if (rc == 0) {
+		lock_forget(e, id);
+		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
+	}
+	return rc < 0 ? rc : start_locked(e, caller, &c, err);
 }

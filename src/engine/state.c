@@ -76,8 +76,10 @@ int state_peek(struct engine *e, const struct container *c, struct run_info *ret
 		ret->state = RUN_DEAD;
 	else if (read_state(dir, &ret->live))
 		ret->state = proc_is(ret->live.monitor_pid, ret->live.monitor_ticks) ? RUN_RUNNING : RUN_DEAD;
-	else
-		ret->state = RUN_DEAD; /* starting, or cut off: state_read() asks the lock */
+	else {
+		ret->state = RUN_DEAD; /* or starting: state_read() asks the lock */
+		ret->starting = true;
+	}
 	return 0;
 }
 
@@ -138,8 +140,7 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
-	_cleanup_close_ int top = openat(e->run_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (!c->req->auto_remove && top >= 0 && (rc = rm_rf_at(top, c->id)) < 0)
+	if (!c->req->auto_remove && (rc = bundle_remove(e, c->id)) < 0)
 		return err_sys(err, rc, "removing the bundle of container %.12s", c->id);
 	wait_notify_exit(e, c->id, code);
 	if (!c->req->auto_remove)
@@ -172,13 +173,14 @@ int state_read(struct engine *e, struct container *c, bool locked, struct run_in
 	int rc = state_peek(e, c, ret, err);
 	if (rc < 0 || ret->state != RUN_DEAD)
 		return rc;
-	_cleanup_close_ int lock = locked ? -EBADF : lock_try(e, c->id);
+	/* whoever reaps is done in a moment, and only then the row tells the truth; whoever starts may take longer */
+	_cleanup_close_ int lock = locked ? -EBADF : ret->starting ? lock_try(e, c->id) : lock_take(e, c->id, err);
 	if (!locked && lock == -EAGAIN) {
-		ret->state = row_run_state(c); /* being started, stopped or reaped by whoever holds it */
+		ret->state = row_run_state(c);
 		return 0;
 	}
 	if (!locked && lock < 0)
-		return err_sys(err, lock, "locking container %.12s", c->id);
+		return ret->starting ? err_sys(err, lock, "locking container %.12s", c->id) : lock;
 	char id[ID_LEN + 1];
 	memcpy(id, c->id, sizeof(id));
 	rc = reap_fresh(e, c, ret, err);

@@ -14,11 +14,14 @@
 
 #define SEQ_WAIT 1000 /* above anything that the start used */
 
+enum item_kind { ITEM_CONTAINER, ITEM_EXEC, ITEM_LEAVING };
+
 struct item {
 	struct item *next;
-	int fd; /* owned */
+	enum item_kind kind;
+	int fd;	  /* owned */
+	int link; /* owned; ITEM_LEAVING: stays open until the monitor has gone; else -EBADF */
 	pid_t pid;
-	bool exec;
 	char id[ID_LEN + 1];
 };
 
@@ -32,6 +35,7 @@ struct watcher {
 static void item_free(struct item *it)
 {
 	safe_close(it->fd);
+	safe_close(it->link);
 	free(it);
 }
 
@@ -47,29 +51,45 @@ static void unlink_item(struct engine *e, struct item *it)
 	(void) pthread_mutex_unlock(&e->lock);
 }
 
-static void handle(struct engine *e, struct item *it)
+static void wait_monitor(struct item *it)
+{
+	int status;
+	if (it->pid > 0)
+		(void) process_wait(it->pid, &status); /* only so that no zombie stays */
+	it->pid = 0;
+}
+
+/* The answer to WAIT; without one the monitor was killed, and its end makes the state readable. */
+static void container_exited(struct engine *e, struct item *it)
 {
 	struct err err = {0};
+	struct monitor_exit x;
+	if (link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), &err) < 0)
+		wait_monitor(it);
+	if (engine_reap(e, it->id, &err) < 0)
+		log_error("container %.12s: %s", it->id, err.msg);
+	wait_monitor(it); /* it leaves of itself once the exit is told */
+}
+
+static void exec_exited(struct engine *e, struct item *it)
+{
 	struct monitor_exit x = {0};
+	int r = link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), NULL);
+	exec_ended(e, it->id, r == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC ? &x : NULL);
+}
+
+static void handle(struct engine *e, struct item *it)
+{
 	(void) epoll_ctl(e->watcher->epfd, EPOLL_CTL_DEL, it->fd, NULL); /* it is closed below anyway */
-	int r = link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), &err);
-	bool known = r == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC;
-	if (it->exec)
-		exec_ended(e, it->id, known ? &x : NULL);
-	else {
-		if (!known) {
-			int status;
-			(void) process_wait(it->pid, &status); /* killed: its end makes the state readable */
-			it->pid = 0;
-		}
-		if (engine_reap(e, it->id, &err) < 0)
-			log_error("container %.12s: %s", it->id, err.msg);
-		if (it->pid > 0) {
-			int status;
-			(void) process_wait(it->pid, &status); /* it leaves of itself once the exit is told */
-		}
-	}
+	if (it->kind == ITEM_EXEC)
+		exec_exited(e, it);
+	else if (it->kind == ITEM_CONTAINER)
+		container_exited(e, it);
+	else
+		wait_monitor(it);
 	unlink_item(e, it);
+	if (it->kind == ITEM_CONTAINER)
+		wait_notify_started(e, it->id); /* another process may have reaped it first: whoever waits here looks at the record */
 	item_free(it);
 }
 
@@ -123,16 +143,12 @@ static int ensure(struct engine *e, struct err *err)
 	return r < 0 ? err_sys(err, r, "starting the thread that watches containers") : 0;
 }
 
-static int add(struct engine *e, const char *id, int fd, pid_t pid, bool exec, const void *req, size_t len, enum monitor_verb verb, struct err *err)
+static int add(struct engine *e, enum item_kind kind, const char *id, int fd, int link, pid_t pid, struct err *err)
 {
-	int r = ensure(e, err);
-	r = r < 0 ? r : link_send(fd, verb, SEQ_WAIT, req, len, NULL, 0, NULL, 0, err);
-	if (r < 0)
-		return r;
 	struct item *it = calloc(1, sizeof(*it));
 	if (!it)
 		return err_oom(err);
-	*it = (struct item){.fd = fd, .pid = pid, .exec = exec};
+	*it = (struct item){.kind = kind, .fd = fd, .link = link, .pid = pid};
 	memcpy(it->id, id, sizeof(it->id));
 	(void) pthread_mutex_lock(&e->lock);
 	it->next = e->watcher->items;
@@ -141,7 +157,7 @@ static int add(struct engine *e, const char *id, int fd, pid_t pid, bool exec, c
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = it};
 	if (epoll_ctl(e->watcher->epfd, EPOLL_CTL_ADD, fd, &ev) == 0)
 		return 0;
-	r = -errno;
+	int r = -errno;
 	unlink_item(e, it);
 	free(it);
 	return err_sys(err, r, "watching the monitor");
@@ -149,14 +165,32 @@ static int add(struct engine *e, const char *id, int fd, pid_t pid, bool exec, c
 
 int watch_container(struct engine *e, const char *id, int fd_take, pid_t pid, struct err *err)
 {
-	return add(e, id, fd_take, pid, false, NULL, 0, MONITOR_WAIT, err);
+	int r = ensure(e, err);
+	r = r < 0 ? r : link_send(fd_take, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, err);
+	return r < 0 ? r : add(e, ITEM_CONTAINER, id, fd_take, -EBADF, pid, err);
 }
 
 int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *err)
 {
 	struct monitor_exec_ref ref = {0};
 	memcpy(ref.exec_id, exec_id, sizeof(ref.exec_id));
-	return add(e, exec_id, fd_take, 0, true, &ref, sizeof(ref), MONITOR_EXEC_WAIT, err);
+	int r = ensure(e, err);
+	r = r < 0 ? r : link_send(fd_take, MONITOR_EXEC_WAIT, SEQ_WAIT, &ref, sizeof(ref), NULL, 0, NULL, 0, err);
+	return r < 0 ? r : add(e, ITEM_EXEC, exec_id, fd_take, -EBADF, 0, err);
+}
+
+void watch_leaving(struct engine *e, const char *id, int link_consume, pid_t pid)
+{
+	_cleanup_close_ int link = link_consume;
+	_cleanup_close_ int pidfd = process_pidfd(pid);
+	if (pidfd >= 0 && ensure(e, NULL) >= 0 && add(e, ITEM_LEAVING, id, pidfd, link, pid, NULL) >= 0) {
+		(void) take_fd(&pidfd);
+		(void) take_fd(&link);
+		return;
+	}
+	int status;
+	link = safe_close(link);
+	(void) process_wait(pid, &status); /* then its last client holds us up for a moment */
 }
 
 bool watch_has(struct engine *e, const char *id)
@@ -164,7 +198,7 @@ bool watch_has(struct engine *e, const char *id)
 	bool has = false;
 	(void) pthread_mutex_lock(&e->lock);
 	for (struct item *it = e->watcher ? e->watcher->items : NULL; it && !has; it = it->next)
-		has = !it->exec && str_eq(it->id, id);
+		has = it->kind == ITEM_CONTAINER && str_eq(it->id, id);
 	(void) pthread_mutex_unlock(&e->lock);
 	return has;
 }
