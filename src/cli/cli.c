@@ -194,20 +194,50 @@ int cli_parse(struct cli *cli, int argc, char **argv, void *options, struct args
 static const struct {
 	const char *name, *why;
 } refused_commands[] = {
-	{"build", "build elsewhere, save, and load here"}, {"builder", "build elsewhere, save, and load here"}, {"buildx", "build elsewhere, save, and load here"},
-	{"checkpoint", NULL}, {"commit", NULL}, {"compose", NULL}, {"config", NULL}, {"context", "name the engine's socket with --host"}, {"cp", "use a volume"}, {"diff", NULL},
-	{"events", NULL}, {"export", NULL}, {"login", "there are no registries yet"}, {"logout", "there are no registries yet"}, {"manifest", NULL},
-	{"network", "this version has --network none and host"}, {"node", NULL}, {"pause", NULL}, {"plugin", NULL}, {"port", "networks have no ports in this version"},
-	{"pull", "load an image with coffer load -i FILE"}, {"push", "there are no registries yet"}, {"rename", NULL}, {"save", NULL},
-	{"search", "there are no registries yet"}, {"secret", NULL}, {"service", NULL}, {"stack", NULL}, {"stats", NULL}, {"swarm", NULL}, {"system", NULL}, {"top", NULL}, {"trust", NULL},
-	{"unpause", NULL}, {"update", NULL}, {"prune", NULL},
+	{"build", "build elsewhere, save, and load here"},
+	{"builder", "build elsewhere, save, and load here"},
+	{"buildx", "build elsewhere, save, and load here"},
+	{"checkpoint", NULL},
+	{"commit", NULL},
+	{"compose", NULL},
+	{"config", NULL},
+	{"context", "name the engine's socket with --host"},
+	{"cp", "use a volume"},
+	{"diff", NULL},
+	{"events", NULL},
+	{"export", NULL},
+	{"login", "there are no registries yet"},
+	{"logout", "there are no registries yet"},
+	{"manifest", NULL},
+	{"network", "this version has --network none and host"},
+	{"node", NULL},
+	{"pause", NULL},
+	{"plugin", NULL},
+	{"port", "networks have no ports in this version"},
+	{"pull", "load an image with coffer load -i FILE"},
+	{"push", "there are no registries yet"},
+	{"rename", NULL},
+	{"save", NULL},
+	{"search", "there are no registries yet"},
+	{"secret", NULL},
+	{"service", NULL},
+	{"stack", NULL},
+	{"stats", NULL},
+	{"swarm", NULL},
+	{"system", NULL},
+	{"top", NULL},
+	{"trust", NULL},
+	{"unpause", NULL},
+	{"update", NULL},
+	{"prune", NULL},
 };
 
 static int unknown_command(const char *word)
 {
 	for (size_t i = 0; i < ARRAY_LEN(refused_commands); i++)
 		if (str_eq(word, refused_commands[i].name))
-			return cli_error("'%s' is not there yet%s%s", word, refused_commands[i].why ? ": " : "", refused_commands[i].why ? refused_commands[i].why : "");
+			return refused_commands[i].why ? cli_error("'%s' is not there yet: %s", word, refused_commands[i].why) :
+							 cli_error("'%s' is not there yet", word);
 	struct suggest s;
 	suggest_init(&s, word, strlen(word));
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)

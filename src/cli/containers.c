@@ -215,7 +215,7 @@ static int start_attached(struct cli *cli, const struct start_options *o, const 
 	s.proxy = o->sig_proxy && o->attach;
 	if (s.tty && s.use_stdin && !isatty(STDIN_FILENO))
 		return cli_error("the input device is not a TTY");
-	struct attach_plan plan = {s.id, o->detach_keys, s.use_stdin, o->attach || o->interactive, o->attach || o->interactive, remove ? "removed" : "next-exit"};
+	struct attach_plan plan = {s.id, o->detach_keys, s.use_stdin, /* out= */ true, /* err= */ true, remove ? "removed" : "next-exit"};
 	if (attach_detach_keys(&s, o->detach_keys, &err) < 0 || session_prepare(&s, &err) < 0 || attach_begin(&s, &plan, &err) < 0)
 		return cli_fail(1, &err);
 	target_start(&t, "/containers/", s.id, "/start");

@@ -307,7 +307,8 @@ static int put_device(struct json_writer *w, const char *text, struct err *err)
 }
 
 /* an array of objects, one a use of the flag */
-static int put_each(struct json_writer *w, const char *key, char *const *v, int (*put)(struct json_writer *, const char *, struct err *), struct err *err)
+static int put_each(struct json_writer *w, const char *key, char *const *v, int (*put)(struct json_writer *, const char *, struct err *),
+		    struct err *err)
 {
 	if (!v)
 		return 0;

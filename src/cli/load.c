@@ -68,7 +68,8 @@ struct import_options {
 };
 
 static const struct flag import_rows[] = {
-	{"change", 'c', FLAG_LIST, offsetof(struct import_options, changes), "instruction", "Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, USER, WORKDIR, ..."},
+	{"change", 'c', FLAG_LIST, offsetof(struct import_options, changes), "instruction",
+	 "Apply a Dockerfile instruction: CMD, ENTRYPOINT, ENV, USER, WORKDIR, ..."},
 	{"message", 'm', FLAG_STR, offsetof(struct import_options, message), "text", "Comment in the image's history"},
 	{"platform", 0, FLAG_REFUSED, 0, NULL, "images run on the architecture of the host only"},
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The part of Go's text/template that people use with --format: {{.A.B}}, {{json .A}}, {{index .M "key"}}, {{len .}}, {{join .A ","}},
- * upper, lower, title, println, eq, ne, not, and, or, pipes, parentheses, {{if}} {{else}} {{end}}, {{range}} {{else}} {{end}}, {{with}}, and the "-" that
- * trims blanks. Values are JSON. Anything else is an error that names it.
+ * upper, lower, title, print, println, eq, ne, not, and, or, pipes, parentheses, {{if}} {{else}} {{end}}, {{range}} {{else}} {{end}},
+ * {{with}}, and the "-" that trims blanks. Values are JSON. Anything else is an error that names it.
  */
 #pragma once
 

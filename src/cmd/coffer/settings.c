@@ -55,7 +55,8 @@ static int read_allow(struct engine_config *c, const char *list, struct err *err
 		else if (n == 7 && strncmp(p, "network", n) == 0)
 			c->allow_host_network = true;
 		else if (n > 0)
-			return err_set(err, ERR_INVALID, "COFFER_ALLOW_HOST: '%.*s' is not known: use userns, network, or both with a comma", (int) MIN(n, (size_t) 60), p);
+			return err_set(err, ERR_INVALID, "COFFER_ALLOW_HOST: '%.*s' is not known: use userns, network, or both with a comma",
+				       (int) MIN(n, (size_t) 60), p);
 		p += n + (p[n] == ',');
 	}
 	return 0;
