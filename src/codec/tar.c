@@ -458,6 +458,19 @@ static int next_header(struct tar *t)
 	}
 }
 
+/* The rest of a file's last block. Writers that never close their archive leave it out, like the end marker. */
+static int skip_padding(struct tar *t)
+{
+	ssize_t got = gather(t, (size_t) t->padding);
+	if (got < 0)
+		return (int) got;
+	if ((uint64_t) got == t->padding || !t->limits.end_optional)
+		return skip(t, t->padding);
+	t->at = t->have;
+	t->ended = true;
+	return 0;
+}
+
 int tar_next(struct tar *t, const struct tar_entry **ret)
 {
 	if (t->failed < 0)
@@ -466,8 +479,8 @@ int tar_next(struct tar *t, const struct tar_entry **ret)
 		return 0;
 	int r = skip(t, t->left);
 	if (r >= 0)
-		r = skip(t, t->padding);
-	if (r < 0)
+		r = skip_padding(t);
+	if (r < 0 || t->ended)
 		return r;
 	begin_entry(t);
 	do

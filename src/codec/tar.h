@@ -51,7 +51,7 @@ struct tar_limits {
 	size_t xattr_max;     /* bytes of xattr names and values of one entry */
 	size_t path_max;      /* longest path or link target, without the NUL */
 	size_t chunks_max;    /* data runs of one sparse file */
-	bool end_optional;    /* take an archive that stops at a header boundary without its end marker (its digest is checked elsewhere) */
+	bool end_optional;    /* take an archive without its end marker and last padding (its digest is checked elsewhere) */
 };
 #define TAR_LIMITS_DEFAULT                                                                                             \
 	{.entries_max = 2000000, .header_max = 1 << 20, .xattr_max = 256 << 10, .path_max = 4096, .chunks_max = 65536}

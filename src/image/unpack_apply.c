@@ -80,7 +80,8 @@ static int check_ids(const struct tar_entry *e, struct err *err)
 /* Owner, mode bits that creation does not set or that chown clears, attributes. */
 static int set_owner(int fd, const struct tar_entry *e, bool mode_too, struct err *err)
 {
-	if ((e->uid || e->gid) && fchown(fd, (uid_t) e->uid, (gid_t) e->gid) < 0)
+	/* also for 0:0: a setgid parent hands its group down */
+	if (fchown(fd, (uid_t) e->uid, (gid_t) e->gid) < 0)
 		return err_sys(err, -errno, "setting its owner");
 	if ((mode_too || (e->mode & 07000)) && fchmod(fd, e->mode) < 0)
 		return err_sys(err, -errno, "setting its mode");
@@ -158,7 +159,7 @@ static int put_root(struct apply *a, const struct tar_entry *e, struct err *err)
 /* Owner and time of what is never opened: links and pipes. */
 static int set_unopened(const struct place *p, const struct tar_entry *e, struct err *err)
 {
-	if ((e->uid || e->gid) && fchownat(p->dir, p->name, (uid_t) e->uid, (gid_t) e->gid, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fchownat(p->dir, p->name, (uid_t) e->uid, (gid_t) e->gid, AT_SYMLINK_NOFOLLOW) < 0)
 		return err_sys(err, -errno, "setting its owner");
 	const struct timespec ts[2] = {{.tv_nsec = UTIME_OMIT}, mtime_of(e)};
 	return utimensat(p->dir, p->name, ts, AT_SYMLINK_NOFOLLOW) < 0 ? err_sys(err, -errno, "setting its time") : 0;

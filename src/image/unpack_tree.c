@@ -197,7 +197,7 @@ static int walk_make(struct walk *w, const char *name, const struct unpack_msg *
 	_cleanup_close_ int fd = tree_mkdir(w->t, w->fd, name, mode, &made, err);
 	if (fd < 0)
 		return fd;
-	if ((uid || gid) && fchown(fd, uid, gid) < 0)
+	if (fchown(fd, uid, gid) < 0)
 		return err_sys(err, -errno, "giving a parent directory its owner");
 	if (fchmod(fd, mode) < 0)
 		return err_sys(err, -errno, "giving a parent directory its mode");
