@@ -141,6 +141,8 @@ bool watch_has(struct engine *e, const char *id);
 void watch_stop(struct engine *e);
 
 /* What waits are told (wait.c) */
+/** wait_keep_code() - the exit code, before the record is written: whoever reaps and removes first, it is not lost. Wakes nobody. */
+void wait_keep_code(struct engine *e, const char *id, int code);
 void wait_notify_exit(struct engine *e, const char *id, int code);
 void wait_notify_removed(struct engine *e, const char *id);
 void wait_notify_started(struct engine *e, const char *id);

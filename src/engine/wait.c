@@ -25,7 +25,7 @@ struct wait {
 	int code;
 };
 
-enum what { TOLD_EXIT, TOLD_REMOVED, TOLD_STARTED };
+enum what { TOLD_CODE, TOLD_EXIT, TOLD_REMOVED, TOLD_STARTED };
 
 static void tell(struct engine *e, const char *id, enum what what, int code)
 {
@@ -33,14 +33,20 @@ static void tell(struct engine *e, const char *id, enum what what, int code)
 	for (struct wait *w = e->waits; w; w = w->next) {
 		if (!str_eq(w->id, id))
 			continue;
-		if (what == TOLD_EXIT) {
-			w->exited = true;
+		if (what == TOLD_CODE || what == TOLD_EXIT)
 			w->code = code;
-		}
+		if (what == TOLD_CODE)
+			continue; /* the record is not written yet: nobody is woken */
+		w->exited |= what == TOLD_EXIT;
 		w->removed |= what == TOLD_REMOVED;
 		(void) eventfd_write(w->wake_fd, 1); /* a full counter wakes as well */
 	}
 	(void) pthread_mutex_unlock(&e->lock);
+}
+
+void wait_keep_code(struct engine *e, const char *id, int code)
+{
+	tell(e, id, TOLD_CODE, code);
 }
 
 void wait_notify_exit(struct engine *e, const char *id, int code)
@@ -154,8 +160,11 @@ static int answer(struct engine *e, struct wait *w, int fd, struct err *err)
 {
 	struct monitor_exit x;
 	int r = link_recv(fd, SEQ_WAIT, &x, sizeof(x), NULL);
+	bool told = r == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC;
+	if (told)
+		wait_keep_code(e, w->id, x.code);
 	int rc = engine_reap(e, w->id, err);
-	if (r == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC)
+	if (told)
 		wait_notify_exit(e, w->id, x.code);
 	return rc;
 }

@@ -64,10 +64,15 @@ static void container_exited(struct engine *e, struct item *it)
 {
 	struct err err = {0};
 	struct monitor_exit x;
-	if (link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), &err) < 0)
+	bool told = link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), &err) == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC;
+	if (told)
+		wait_keep_code(e, it->id, x.code);
+	else
 		wait_monitor(it);
 	if (engine_reap(e, it->id, &err) < 0)
 		log_error("container %.12s: %s", it->id, err.msg);
+	if (told)
+		wait_notify_exit(e, it->id, x.code); /* another process may have reaped it: then nobody here was told */
 	wait_monitor(it); /* it leaves of itself once the exit is told */
 }
 

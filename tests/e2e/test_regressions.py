@@ -3,7 +3,7 @@
 
 import unittest
 
-from coffer import CofferTest
+from coffer import CofferTest, wait_until
 
 
 class Regressions(CofferTest):
@@ -18,6 +18,14 @@ class Regressions(CofferTest):
         r = self.coffer("run", "--rm", "--network", "none", "busybox", "sh", "-c", "ip link show lo; cat /proc/sys/net/ipv4/ping_group_range")
         self.assertIn("UP", r.out)
         self.assertRegex(r.out, r"\n0\s+65535\n")
+
+    def test_exit_code_survives_a_foreign_reaper(self):
+        """`coffer kill` in another process reaped and removed a --rm container first, and its own client got 0 instead of 137."""
+        for i in range(8):
+            name = f"killed{i}"
+            run = self.popen("run", "--rm", "--name", name, "--network", "none", "busybox", "sleep", "60")
+            wait_until(lambda: self.coffer("kill", name, check=False).code == 0)
+            self.assertEqual(run.wait(20), 137, f"round {i}")
 
 
 if __name__ == "__main__":
