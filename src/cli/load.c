@@ -29,7 +29,7 @@ struct load_options {
 };
 
 static const struct flag load_rows[] = {
-	{"input", 'i', FLAG_STR, offsetof(struct load_options, input), "file", "Archive to read (default and -: stdin)"},
+	{"input", 'i', FLAG_STR, offsetof(struct load_options, input), "file", "Archive or OCI layout directory to read (default and -: stdin)"},
 	{"platform", 0, FLAG_REFUSED, 0, NULL, "images run on the architecture of the host only"},
 	{"quiet", 'q', FLAG_BOOL, offsetof(struct load_options, quiet), NULL, "No progress"},
 };

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "cli/layout.h"
 #include "cli/link.h"
 #include "cli/progress.h"
 
@@ -16,6 +17,7 @@
 
 struct upload {
 	int file;             /* borrowed */
+	struct layout *layout; /* owned; NULL unless @file is an OCI layout directory */
 	bool chunked;
 	uint64_t left;        /* bytes the request has promised, unless chunked */
 	bool ended;           /* everything has been sent, or nobody takes more */
@@ -24,17 +26,23 @@ struct upload {
 	char buf[HTTP_CHUNK_HEAD + CHUNK + 2];
 };
 
+static ssize_t read_file_part(int fd, char *buf, size_t room, struct err *err)
+{
+	ssize_t n;
+	do
+		n = room ? read(fd, buf, room) : 0;
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? err_sys(err, -errno, "reading the archive") : n;
+}
+
 /* The next piece of the file into the buffer, framed when chunked. */
 static int refill(struct upload *u, struct err *err)
 {
 	char *data = u->buf + HTTP_CHUNK_HEAD;
 	size_t room = u->chunked ? CHUNK : (size_t) MIN((uint64_t) CHUNK, u->left);
-	ssize_t n;
-	do
-		n = room ? read(u->file, data, room) : 0;
-	while (n < 0 && errno == EINTR);
+	ssize_t n = u->layout ? layout_read(u->layout, data, room, err) : read_file_part(u->file, data, room, err);
 	if (n < 0)
-		return err_sys(err, -errno, "reading the archive");
+		return (int) n;
 	if (n == 0 && !u->chunked && u->left > 0)
 		return err_set(err, ERR_CORRUPT, "the archive became shorter while it was read");
 	u->pos = HTTP_CHUNK_HEAD;
@@ -126,6 +134,13 @@ static int exchange(struct cli *cli, struct upload *u, struct http_conn *c, stru
 	return r;
 }
 
+static void upload_freep(struct upload **u)
+{
+	if (*u)
+		layout_free((*u)->layout);
+	free(*u);
+}
+
 int upload(struct cli *cli, const struct strbuf *target, int fd, struct err *err)
 {
 	_cleanup_http_conn_ struct http_conn *c = NULL;
@@ -133,11 +148,16 @@ int upload(struct cli *cli, const struct strbuf *target, int fd, struct err *err
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, -errno, "looking at the archive");
 	off_t at = S_ISREG(st.st_mode) ? lseek(fd, 0, SEEK_CUR) : -1;
-	_cleanup_free_ struct upload *u = malloc(sizeof(*u));
+	_cleanup_(upload_freep) struct upload *u = malloc(sizeof(*u));
 	if (!u)
 		return err_oom(err);
 	memset(u, 0, offsetof(struct upload, buf));
 	u->file = fd;
+	if (S_ISDIR(st.st_mode)) {
+		int r = layout_open(fd, &u->layout, err);
+		if (r < 0)
+			return r;
+	}
 	u->chunked = at < 0 || at > st.st_size;
 	u->left = u->chunked ? 0 : (uint64_t) (st.st_size - at);
 	int r = link_open(cli, &c, err);

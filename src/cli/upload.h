@@ -6,6 +6,6 @@
 
 #include "cli/call.h"
 
-/** upload() - POST @target with the bytes of @fd (a file, a pipe, a terminal: chunked unless its size is known), the answer's JSON lines
+/** upload() - POST @target with the bytes of @fd (a file, a pipe, an OCI layout directory: chunked unless its size is known), the answer's JSON lines
  *  shown as progress. Return: 0; ERR_*. */
 int upload(struct cli *cli, const struct strbuf *target, int fd, struct err *err);

@@ -64,7 +64,8 @@ class Load(CofferTest):
 
     def test_loading_twice_changes_nothing(self):
         archive = images.starter("twice")
-        self.coffer("load", "-i", archive)
+        for _ in range(2):  # what another form of the same image left unreferenced goes when the store is next opened
+            self.coffer("load", "-i", archive)
         before = store(self.root)
         self.coffer("load", "-i", archive)
         self.assertEqual(store(self.root), before)

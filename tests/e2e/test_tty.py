@@ -266,7 +266,8 @@ class UnderAShell(Base):
     def test_the_shell_has_its_terminal_back(self):
         t = self.shell_tty("sh")
         t.line("PS1='outer$ '")
-        t.expect(r"\r\nouter\$ ")
+        t.expect(r"outer\$ '\r\n")
+        t.expect(r"outer\$ ")
         t.line(f"{self.stage.coffer} run --rm -it --network none busybox sh -c 'echo inner; exit 4'; echo code=$?")
         t.expect("inner\r\n")
         t.expect("code=4")
