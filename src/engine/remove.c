@@ -57,40 +57,57 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 	return 0;
 }
 
-int engine_remove(struct engine *e, const struct caller *caller, const char *ref, bool force, bool volumes, struct err *err)
+#define FORCE_TRIES 3
+
+/* Under its lock. Return: 1 it runs (again), 0 removed or gone, <0. */
+static int remove_stopped(struct engine *e, const char *id, bool volumes, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
 	struct run_info info;
-	int rc = container_find(e, caller->tenant, ref, &c, err);
-	if (rc < 0)
-		return rc;
-	char id[ID_LEN + 1];
-	memcpy(id, c.id, sizeof(id));
-	rc = state_read(e, &c, /* locked= */ false, &info, err);
-	if (rc < 0)
-		return rc;
-	if (info.state == RUN_RUNNING) {
-		if (!force)
-			return err_set(err, ERR_CONFLICT, "cannot remove container \"%s\": container is running: stop the container before removing or force remove", c.name);
-		rc = engine_stop(e, caller, id, /* timeout_s= */ 0, "KILL", err);
-		if (rc < 0 && (!err || (err->kind != ERR_NOT_MODIFIED && err->kind != ERR_NOT_FOUND)))
-			return rc;
-	}
 	_cleanup_close_ int lock = lock_take(e, id, err);
-	if (lock < 0)
-		return lock;
-	container_done(&c);
-	rc = container_load(e, id, &c, err);
+	int rc = lock < 0 ? lock : container_load(e, id, &c, err);
 	if (rc > 0) {
 		rc = state_read(e, &c, /* locked= */ true, &info, err);
 		if (rc >= 0 && info.state == RUN_RUNNING)
-			return err_set(err, ERR_CONFLICT, "cannot remove container \"%s\": it was started again meanwhile", c.name);
+			return 1;
 		if (rc >= 0)
 			rc = remove_locked(e, &c, volumes, err);
-		else if (err && err->kind == ERR_NOT_FOUND)
+		else if (rc == -ENOENT)
 			rc = 0; /* --rm was faster */
 	}
 	if (rc >= 0)
 		lock_forget(e, id);
 	return MIN(rc, 0);
+}
+
+/* Stop what runs; that it ended or went by itself at this moment is as good. */
+static int force_stop(struct engine *e, const struct caller *caller, const char *id, struct err *err)
+{
+	struct err why = {0};
+	int rc = engine_stop(e, caller, id, /* timeout_s= */ 0, "KILL", &why);
+	if (rc >= 0 || why.kind == ERR_NOT_MODIFIED || why.kind == ERR_NOT_FOUND)
+		return 0;
+	if (err)
+		*err = why;
+	return rc;
+}
+
+int engine_remove(struct engine *e, const struct caller *caller, const char *ref, bool force, bool volumes, struct err *err)
+{
+	char id[ID_LEN + 1];
+	int rc = container_resolve(e, caller->tenant, ref, id, err);
+	if (rc < 0)
+		return rc;
+	/* a start under way may win the lock in between: forced, it is stopped once more */
+	for (int i = 0; i < FORCE_TRIES; i++) {
+		rc = remove_stopped(e, id, volumes, err);
+		if (rc <= 0)
+			return rc;
+		if (!force)
+			break;
+		rc = force_stop(e, caller, id, err);
+		if (rc < 0)
+			return rc;
+	}
+	return err_set(err, ERR_CONFLICT, "cannot remove container \"%.128s\": container is running: stop the container before removing or force remove", ref);
 }
