@@ -240,7 +240,8 @@ struct db *db_close(struct db *db)
 		free((char *) s->sql);
 		free(s);
 	}
-	(void) sqlite3_busy_timeout(db->h, 0); /* whoever is in the way will close, too */
+	if (db->h)
+		(void) sqlite3_busy_timeout(db->h, 0); /* whoever is in the way will close, too */
 	if (db->h && db->wal_pages > WAL_CLOSE_PAGES)
 		(void) sqlite3_wal_checkpoint_v2(db->h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL); /* busy: the next close tries again */
 	(void) sqlite3_close_v2(db->h);

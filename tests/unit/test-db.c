@@ -133,6 +133,15 @@ static void test_not_a_database(void **state)
 	assert_int_equal(err.kind, ERR_CORRUPT);
 }
 
+static void test_no_directory(void **state)
+{
+	struct err err;
+	struct db *db = NULL;
+	assert_true(db_open("/no/such/directory/coffer.db", &db, &err) < 0);
+	assert_null(db);
+	assert_non_null(strstr(err.msg, "/no/such/directory"));
+}
+
 static void test_types_round_trip(void **state)
 {
 	struct place *p = *state;
@@ -284,7 +293,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_open_private), T(test_migrate_in_steps), T(test_migrate_failure_leaves_nothing), T(test_newer_format_refused),
-		T(test_not_a_database), T(test_types_round_trip), T(test_conflicts), T(test_nested_statement), T(test_rollback),
+		T(test_not_a_database), T(test_no_directory), T(test_types_round_trip), T(test_conflicts), T(test_nested_statement), T(test_rollback),
 		T(test_threads), T(test_processes), T(test_open_is_fast),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
