@@ -118,7 +118,7 @@ static int set_limits(const struct unpack_budget *b, struct err *err)
 		uint64_t max;
 	} limits[] = {
 		{RLIMIT_NOFILE, 64}, {RLIMIT_CORE, 1}, {RLIMIT_CPU, b->cpu_s}, {RLIMIT_FSIZE, b->bytes}, {RLIMIT_MEMLOCK, 0}, {RLIMIT_MSGQUEUE, 0},
-#ifndef __SANITIZE_ADDRESS__ /* its shadow needs terabytes of address space */
+#ifndef BUILD_SANITIZED /* its shadow needs terabytes of address space */
 		{RLIMIT_AS, b->memory},
 #endif
 	};

@@ -27,7 +27,7 @@ static const int allowed[] = {
 	SYS_mkdirat, SYS_mknodat, SYS_symlinkat, SYS_linkat, SYS_unlinkat, SYS_renameat, SYS_renameat2, SYS_readlinkat, SYS_fchown, SYS_fchownat,
 	SYS_fchmod, SYS_utimensat, SYS_fsetxattr, SYS_getdents64, SYS_fcntl, SYS_sendmsg, SYS_recvmsg,
 	SYS_munmap, SYS_mremap, SYS_brk, SYS_madvise, SYS_getrandom, SYS_clock_gettime, SYS_exit_group, SYS_exit, SYS_restart_syscall,
-#ifdef __SANITIZE_ADDRESS__ /* its allocator and its reports */
+#ifdef BUILD_SANITIZED /* its allocator and its reports */
 	SYS_sched_yield, SYS_futex, SYS_getpid, SYS_gettid, SYS_sigaltstack, SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_prctl, SYS_ioctl,
 #endif
 };

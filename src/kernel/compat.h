@@ -29,3 +29,13 @@
 #ifndef PROC_SUPER_MAGIC
 #define PROC_SUPER_MAGIC 0x9fa0
 #endif
+
+/* gcc and clang tell each in its own way that AddressSanitizer is built in (it needs terabytes of address space). */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define BUILD_SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) && !defined(BUILD_SANITIZED)
+#define BUILD_SANITIZED 1
+#endif
