@@ -22,15 +22,10 @@ int bundle_open(struct engine *e, const char *id)
 
 int bundle_remove(struct engine *e, const char *id)
 {
-	char old[ID_LEN + 8];
 	_cleanup_close_ int top = openat(e->run_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (top < 0)
 		return errno == ENOENT ? 0 : -errno;
-	(void) str_format(old, sizeof(old), "%s" BUNDLE_OLD_SUFFIX, id); /* fits */
-	int rc = rm_rf_at(top, old); /* of a removal that was cut off */
-	if (rc >= 0 && renameat(top, id, top, old) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	return rc < 0 ? rc : rm_rf_at(top, old);
+	return trash_put(e->run_fd, top, id);
 }
 
 int container_dir_open(struct engine *e, const char *id, bool make)
@@ -230,6 +225,6 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 		return err_sys(err, dir, "making the bundle");
 	rc = write_all_files(dir, &b, err);
 	if (rc < 0)
-		(void) rm_rf_at(top, c->id); /* the first failure is told */
+		(void) trash_put(e->run_fd, top, c->id); /* the first failure is told */
 	return rc;
 }

@@ -115,6 +115,8 @@ struct engine *engine_close(struct engine *e)
 	if (!e)
 		return NULL;
 	engine_settle(e);
+	if (e->state_fd >= 0 && e->run_fd >= 0)
+		engine_tidy(e);
 	image_store_free(e->images);
 	idrange_close(e->ids);
 	db_close(e->db);

@@ -34,6 +34,8 @@ struct engine_config {
 int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err);
 /** engine_settle() - finish what is under way (reaping, streams): after it nothing visible happens any more. engine_close() implies it. */
 void engine_settle(struct engine *e);
+/** engine_tidy() - delete what removals put aside (trash.c). When nobody waits; engine_close() does it, too. */
+void engine_tidy(struct engine *e);
 /** engine_close() - release everything; may take some milliseconds for the database's log. Takes NULL. Return: NULL. */
 struct engine *engine_close(struct engine *e);
 /** engine_images() - the image store, for the image routes. */

@@ -112,7 +112,8 @@ void lock_forget(struct engine *e, const char *id);
 int bundle_open(struct engine *e, const char *id); /* directory fd or -errno */
 /** bundle_remove() - out of sight at once, so that nobody reads half a bundle, then off the disk. A missing one is fine. */
 int bundle_remove(struct engine *e, const char *id);
-#define BUNDLE_OLD_SUFFIX ".old" /* on its way off the disk */
+/** trash_put() - move @name below @dfd into @base_fd's trash; missing is fine. Return: 0 or -errno. */
+int trash_put(int base_fd, int dfd, const char *name);
 int container_dir_open(struct engine *e, const char *id, bool make); /* STATE/containers/ID */
 
 /* Talking to a monitor (link.c) */

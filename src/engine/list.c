@@ -298,7 +298,7 @@ static int row_exists(struct engine *e, const char *id)
 	return rc < 0 ? rc : db_step(st, NULL);
 }
 
-static void sweep_one(struct engine *e, int top, const char *id)
+static void sweep_one(struct engine *e, int dfd, int top, const char *id)
 {
 	char cgroup[MONITOR_PATH_MAX];
 	struct err ignored;
@@ -309,13 +309,8 @@ static void sweep_one(struct engine *e, int top, const char *id)
 		return;
 	(void) str_format(cgroup, sizeof(cgroup), "coffer/%s/%s", IDRANGE_LOCAL, id); /* fits */
 	(void) sandbox_cleanup(cgroup, &ignored); /* tried again at the next listing, like the rest */
-	(void) rm_rf_at(top, id);
+	(void) trash_put(dfd, top, id);
 	lock_forget(e, id);
-}
-
-static bool is_old_bundle(const char *name)
-{
-	return strlen(name) == ID_LEN + strlen(BUNDLE_OLD_SUFFIX) && str_eq(name + ID_LEN, BUNDLE_OLD_SUFFIX);
 }
 
 static void sweep(struct engine *e, int dfd)
@@ -327,12 +322,9 @@ static void sweep(struct engine *e, int dfd)
 		safe_close(own);
 		return;
 	}
-	for (struct dirent *de; (de = readdir(d));) {
+	for (struct dirent *de; (de = readdir(d));)
 		if (id_is_full(de->d_name))
-			sweep_one(e, top, de->d_name);
-		else if (is_old_bundle(de->d_name))
-			(void) rm_rf_at(top, de->d_name); /* whose removal was cut off, or is under way: the same */
-	}
+			sweep_one(e, dfd, top, de->d_name);
 	(void) closedir(d);
 }
 

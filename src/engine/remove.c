@@ -32,12 +32,12 @@ static int delete_rows(struct engine *e, const struct container *c, bool volumes
 	return db_commit(e->db, err);
 }
 
-static int remove_below(int dfd, const char *id)
+static int remove_files(struct engine *e, const char *id)
 {
-	_cleanup_close_ int top = openat(dfd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int top = openat(e->state_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (top < 0)
 		return errno == ENOENT ? 0 : -errno;
-	return rm_rf_at(top, id);
+	return trash_put(e->state_fd, top, id);
 }
 
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err)
@@ -48,7 +48,7 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 		return err_wrap(err, "removing container %.12s", c->id);
 	STRV_FOREACH(name, orphans)
 		volume_dir_remove(e, name);
-	int files = remove_below(e->state_fd, c->id);
+	int files = remove_files(e, c->id);
 	int bundle = bundle_remove(e, c->id);
 	attach_drop(e, c->id);
 	wait_notify_removed(e, c->id);

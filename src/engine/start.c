@@ -76,7 +76,7 @@ static void forget_dirs(struct engine *e, const struct container *c)
 {
 	_cleanup_close_ int top = openat(e->state_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (top >= 0 && c->started_ns == 0)
-		(void) rm_rf_at(top, c->id); /* as above */
+		(void) trash_put(e->state_fd, top, c->id); /* as above */
 }
 
 /* @why stays the caller's error; what goes wrong here on top of it is swept at the next look. */
