@@ -6,8 +6,9 @@
  * One round: cgroup directories in every v1 hierarchy of a container (or one on v2) with their limits; clone3 with new user,
  * mount, pid, ipc, uts and net namespaces; id maps; the lower layers and the upper directory idmapped with the child's user
  * namespace; an overlay of them by fd, created as the range's root; in the child: join the cgroups by writing "0" to tasks, a
- * cgroup namespace of its own, root, /dev, /proc, /sys, masked and read-only paths, pivot, session keyring, rlimits,
- * capabilities, no_new_privs, seccomp, execve; then wait, remove the cgroups and the upper directory.
+ * cgroup namespace of its own, root, /dev, /proc, /sys, its cgroups read-only, generated files in /etc, loopback, masked and
+ * read-only paths, pivot, session keyring, rlimits, capabilities, no_new_privs, Landlock, seccomp, execve; then wait, remove the
+ * cgroups and the upper directory.
  *
  * usage: floor RUNS GAP_MS STATE_DIR PROGRAM LOWER...   (LOWER: topmost first)
  * Prints the microseconds of each round, one a line. GAP_MS: sleep before each round. Linux >= 6.13 (overlay layers by fd).
@@ -18,9 +19,11 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
+#include <linux/landlock.h>
 #include <linux/mount.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -30,6 +33,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -59,7 +63,8 @@ static const char *const masked[] = {"proc/asound", "proc/acpi", "proc/kcore", "
 static const char *const readonly[] = {"proc/bus", "proc/fs", "proc/irq", "proc/sys", "proc/sysrq-trigger"};
 static const char *const nodes[] = {"null", "zero", "full", "random", "urandom", "tty"};
 static const char *const device_rules[] = {"c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm"};
-static const char *const controllers[] = {"pids", "memory", "cpu", "devices", "freezer"};
+static const char *const controllers[] = {"pids", "memory", "cpu", "devices"};
+static const char *const files[] = {"hosts", "hostname", "resolv.conf"}; /* generated, bound over the image's */
 
 /* ---- thin calls ---- */
 
@@ -107,11 +112,14 @@ static uint64_t now_us(void)
 	return (uint64_t) t.tv_sec * 1000000 + (uint64_t) t.tv_nsec / 1000;
 }
 
-/* ---- descriptors over a socket: [0] the root mount, then the tasks files ---- */
+/* ---- descriptors over a socket: [0] the root mount, a tasks file per hierarchy, a clone of each cgroup directory, the files ---- */
 
-static void send_fds(int sock, const int *fds, size_t n)
+#define FDS_MAX 16
+
+static void send_fds(int sock, const int *fds, size_t n, unsigned char n_groups)
 {
-	char c = 'x', room[CMSG_SPACE(sizeof(int) * 16)] = {0};
+	unsigned char c = n_groups;
+	char room[CMSG_SPACE(sizeof(int) * FDS_MAX)] = {0};
 	struct iovec io = {&c, 1};
 	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = room, .msg_controllen = CMSG_SPACE(sizeof(int) * n)};
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
@@ -120,15 +128,17 @@ static void send_fds(int sock, const int *fds, size_t n)
 	MUST(sendmsg(sock, &m, 0));
 }
 
-static size_t recv_fds(int sock, int *fds)
+static size_t recv_fds(int sock, int *fds, size_t *n_groups)
 {
-	char c, room[CMSG_SPACE(sizeof(int) * 16)];
+	unsigned char c;
+	char room[CMSG_SPACE(sizeof(int) * FDS_MAX)];
 	struct iovec io = {&c, 1};
 	struct msghdr m = {.msg_iov = &io, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof(room)};
 	MUST(recvmsg(sock, &m, MSG_CMSG_CLOEXEC) == 1 ? 0 : -1);
 	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 	size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 	memcpy(fds, CMSG_DATA(h), n * sizeof(int));
+	*n_groups = c;
 	return n;
 }
 
@@ -187,14 +197,34 @@ static void groups_make(struct groups *g, unsigned round)
 	put(g->v2_fd, "pids.max", "2048");
 }
 
-static size_t groups_join_fds(const struct groups *g, int *fds)
+/* The tasks files to join by (v1), then clones of the directories to show inside. Return: how many descriptors. */
+static size_t groups_fds(const struct groups *g, int *fds)
 {
+	size_t n = 0;
+	char path[300];
 	for (size_t i = 0; !g->v2 && i < g->n; i++) {
-		char path[300];
 		(void) snprintf(path, sizeof(path), "%s/tasks", g->dir[i]);
-		fds[i] = (int) MUST(open(path, O_WRONLY | O_CLOEXEC));
+		fds[n++] = (int) MUST(open(path, O_WRONLY | O_CLOEXEC));
 	}
-	return g->v2 ? 0 : g->n;
+	for (size_t i = 0; i < g->n; i++) {
+		int t = fds[n++] = (int) MUST(open_tree_clone(AT_FDCWD, g->dir[i], 0));
+		MUST(set_attr(t, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, -1));
+	}
+	return n;
+}
+
+static size_t files_fds(const char *state, int *fds)
+{
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char path[300];
+		(void) snprintf(path, sizeof(path), "%s/%s", state, files[i]);
+		int fd = (int) MUST(open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+		MUST(write(fd, "127.0.0.1 localhost\n", 20));
+		close(fd);
+		fds[i] = (int) MUST(open_tree_clone(AT_FDCWD, path, 0));
+		MUST(set_attr(fds[i], MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, -1));
+	}
+	return ARRAY_LEN(files);
 }
 
 static void groups_remove(struct groups *g)
@@ -290,6 +320,50 @@ static void mask_paths(int root)
 	}
 }
 
+static void show_cgroups(int root, const int *clones, size_t n)
+{
+	int top = new_fs("tmpfs", MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, "mode", "755");
+	for (size_t i = 0; i < n; i++) {
+		MUST(mkdirat(top, controllers[i], 0755));
+		MUST(attach(clones[i], top, controllers[i]));
+	}
+	MUST(set_attr(top, MOUNT_ATTR_RDONLY, -1));
+	MUST(attach(top, root, "sys/fs/cgroup"));
+}
+
+static void bind_files(int root, const int *clones)
+{
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		char path[64];
+		(void) snprintf(path, sizeof(path), "etc/%s", files[i]);
+		int target = openat(root, path, O_PATH | O_CREAT | O_CLOEXEC, 0644);
+		if (target < 0)
+			target = (int) MUST(openat(root, path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+		MUST(syscall(SYS_move_mount, clones[i], "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH));
+		close(target);
+		close(clones[i]);
+	}
+}
+
+static void loopback_up(void)
+{
+	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+	int s = (int) MUST(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	MUST(ioctl(s, SIOCSIFFLAGS, &lo));
+	close(s);
+}
+
+/* No device node can be made, no mount moved; a kernel without Landlock goes without. */
+static void landlock(void)
+{
+	struct landlock_ruleset_attr rules = {.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK};
+	int fd = (int) syscall(SYS_landlock_create_ruleset, &rules, sizeof(rules.handled_access_fs), 0);
+	if (fd < 0)
+		return;
+	MUST(syscall(SYS_landlock_restrict_self, fd, 0));
+	close(fd);
+}
+
 static void drop_privileges(void)
 {
 	static const uint32_t keep = 0x800405fb; /* the eleven default capabilities, in their low word */
@@ -305,16 +379,17 @@ static void drop_privileges(void)
 	struct __user_cap_data_struct caps[2] = {{keep, keep, 0}, {0, 0, 0}};
 	MUST(syscall(SYS_capset, &head, caps));
 	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	landlock();
 	struct sock_fprog prog = {n_filter, filter};
 	MUST(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog));
 }
 
 static _Noreturn void be_container(int sock, const char *program)
 {
-	int fds[16];
-	size_t n = recv_fds(sock, fds);
-	for (size_t i = 1; i < n; i++)
-		MUST(write(fds[i], "0", 1));
+	int fds[FDS_MAX];
+	size_t n_groups, n = recv_fds(sock, fds, &n_groups), n_tasks = n - 1 - n_groups - ARRAY_LEN(files);
+	for (size_t i = 0; i < n_tasks; i++)
+		MUST(write(fds[1 + i], "0", 1));
 	MUST(unshare(CLONE_NEWCGROUP));
 	MUST(setresgid(0, 0, 0));
 	MUST(setresuid(0, 0, 0));
@@ -325,6 +400,9 @@ static _Noreturn void be_container(int sock, const char *program)
 	build_dev(root);
 	MUST(attach(new_fs("proc", strict, NULL, NULL), root, "proc"));
 	MUST(attach(new_fs("sysfs", strict | MOUNT_ATTR_RDONLY, NULL, NULL), root, "sys"));
+	show_cgroups(root, fds + 1 + n_tasks, n_groups);
+	bind_files(root, fds + 1 + n_tasks + n_groups);
+	loopback_up();
 	put(root, "proc/sys/user/max_user_namespaces", "0");
 	mask_paths(root);
 	MUST(fchdir(root));
@@ -423,10 +501,11 @@ static uint64_t one_round(unsigned round, const char *state_root, const char *pr
 	close(sock[0]);
 	write_maps(pid);
 	(void) snprintf(path, sizeof(path), "/proc/%d/ns/user", (int) pid);
-	int userns = (int) MUST(open(path, O_RDONLY | O_CLOEXEC)), fds[16];
+	int userns = (int) MUST(open(path, O_RDONLY | O_CLOEXEC)), fds[FDS_MAX];
 	fds[0] = build_root(userns, state, lowers);
-	size_t n = 1 + groups_join_fds(&g, fds + 1);
-	send_fds(sock[1], fds, n);
+	size_t n = 1 + groups_fds(&g, fds + 1);
+	n += files_fds(state, fds + n);
+	send_fds(sock[1], fds, n, (unsigned char) g.n);
 	for (size_t i = 0; i < n; i++)
 		close(fds[i]);
 	close(userns);
