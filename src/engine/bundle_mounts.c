@@ -68,11 +68,12 @@ static int add_shm(const struct bundle_plan *b, struct runtime_spec *s)
 	return add_mount(s, "/dev/shm", "tmpfs", "shm", options, NULL);
 }
 
-/* Generated on tmpfs and owned by the host's root, whom the container does not know: read-only, until every kernel can shift a tmpfs (6.3). */
+/* Generated in the bundle and owned by the host's root: shifted, so that they are the container's root's; where the kernel cannot shift a
+ * tmpfs (before 6.3) they are read-only. */
 static int add_files(const struct bundle_plan *b, struct runtime_spec *s)
 {
 	static const char *const names[] = {"hostname", "hosts", "resolv.conf"};
-	static const char *const options[] = {"bind", "rprivate", "nosuid", "nodev", "noexec", "ro", NULL};
+	static const char *const options[] = {"bind", "rprivate", "nosuid", "nodev", "noexec", "tryidmap", NULL};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		_cleanup_free_ char *src = str_printf("%s/%s", b->bundle_dir, names[i]);
 		_cleanup_free_ char *dst = str_printf("/etc/%s", names[i]);

@@ -146,6 +146,42 @@ static int layers_of(struct engine *e, const struct container *c, char ***ret, s
 	return rc < 0 ? rc : image_layer_paths(e->images, img, ret, err);
 }
 
+/*
+ * The lowest layer of every container: the mount points that every container has. Without it a start would make what the image
+ * lacks in the writable layer, file by file, and `diff` would show it. Whatever the image has at these places wins.
+ */
+#define SKELETON "layers/skeleton"
+
+static const char *const skeleton_dirs[] = {"fs", "fs/dev", "fs/proc", "fs/sys", "fs/etc"};
+static const char *const skeleton_files[] = {"fs/etc/hosts", "fs/etc/hostname", "fs/etc/resolv.conf"};
+
+static int make_skeleton(int dfd)
+{
+	for (size_t i = 0; i < ARRAY_LEN(skeleton_dirs); i++)
+		if ((mkdirat(dfd, skeleton_dirs[i], 0755) < 0 && errno != EEXIST) || fchmodat(dfd, skeleton_dirs[i], 0755, 0) < 0)
+			return -errno;
+	for (size_t i = 0; i < ARRAY_LEN(skeleton_files); i++) {
+		_cleanup_close_ int fd = openat(dfd, skeleton_files[i], O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
+		if (fd < 0 || fchmod(fd, 0644) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static int add_skeleton(struct engine *e, char ***layers, struct err *err)
+{
+	struct stat st;
+	/* the last file that is made: once it is there the rest is */
+	if (fstatat(e->state_fd, SKELETON "/fs/etc/resolv.conf", &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		_cleanup_close_ int parent = mkdir_open_at(e->state_fd, "layers", 0700);
+		_cleanup_close_ int dir = parent < 0 ? parent : mkdir_open_at(parent, "skeleton", 0755);
+		int rc = dir < 0 ? dir : make_skeleton(dir);
+		if (rc < 0)
+			return err_sys(err, rc, "making '%s/" SKELETON "'", e->state_dir);
+	}
+	return strv_push_take(layers, str_printf("%s/" SKELETON "/fs", e->state_dir)) < 0 ? err_oom(err) : 0;
+}
+
 static int volume_paths(struct engine *e, char *const *names, char ***ret, struct err *err)
 {
 	STRV_FOREACH(name, names)
@@ -206,6 +242,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	if (!bundle)
 		return err_oom(err);
 	int rc = layers_of(e, c, &layers, err);
+	rc = rc < 0 ? rc : add_skeleton(e, &layers, err);
 	rc = rc < 0 ? rc : volumes_of(e, c->id, &targets, &names, err);
 	rc = rc < 0 ? rc : volume_paths(e, names, &paths, err);
 	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, err);

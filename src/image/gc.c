@@ -39,7 +39,8 @@ static int collect_work(struct image_store *s, const char *name, struct err *err
 	_cleanup_close_ int fd = openat(s->tmp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return 0; /* gone meanwhile, or alive */
-	(void) rm_rf_at(s->tmp, name); /* what cannot be removed now is tried again at the next open */
+	s->found_dead_work = true;
+	(void) rm_rf_at(s->tmp, name); /* what cannot be removed now is tried again at the next close */
 	return 0;
 }
 
@@ -101,4 +102,13 @@ int image_gc(struct image_store *s, struct err *err)
 		return 0; /* a load is under way and may be about to name what nobody names yet */
 	r = each_name(s->layers, collect_layer, s, err);
 	return r < 0 ? r : each_name(s->blobs, collect_blob, s, err);
+}
+
+void image_tidy(struct image_store *s)
+{
+	struct err ignored;
+	s->found_dead_work = false;
+	/* a load that died is told by its work directory; only then, or after a load of ours, can a blob or layer without a row exist */
+	if (collect_tmp(s, &ignored) >= 0 && (s->found_dead_work || s->loaded))
+		(void) image_gc(s, &ignored); /* the next close tries again */
 }

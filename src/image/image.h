@@ -69,5 +69,5 @@ int image_remove(struct image_store *s, const char *tenant, const char *ref, boo
 int image_layer_paths(struct image_store *s, const struct image *i, char ***ret, struct err *err);
 /** image_config_text() - the config blob's text (owned), for history and inspect. */
 int image_config_text(struct image_store *s, const char *image_id, char **ret, struct err *err);
-/** image_gc() - remove temp files and layers that no image and no running load refers to; at open and after remove. */
+/** image_gc() - remove temp files and layers that no image and no running load refers to; after a removal, and at close when a load has died. */
 int image_gc(struct image_store *s, struct err *err);

@@ -20,6 +20,8 @@ struct image_store {
 	int root, blobs, layers, tmp; /* root borrowed, others owned */
 	struct db *db;                /* borrowed */
 	char *root_path, *unpack_path; /* owned; absolute */
+	bool found_dead_work; /* by the last look at tmp/ */
+	bool loaded;          /* something came in through this store: it may have replaced what nobody names now */
 };
 
 /* Blobs (content.c). */
@@ -137,3 +139,6 @@ int rows_register(struct db *db, const char *tenant, const struct load_image *i,
 
 /** image_find_id() - the lookup of image_find() without reading the image. */
 int image_find_id(struct image_store *s, const char *tenant, const char *ref, char ret_id[DIGEST_TEXT_MAX], struct err *err);
+
+/** image_tidy() - remove what loads that died left behind; cheap when there is nothing (one directory is read). */
+void image_tidy(struct image_store *s);

@@ -45,8 +45,6 @@ int image_store_open(const struct image_store_config *cfg, struct image_store **
 		r = s->tmp = open_dir(s->root, "tmp", err);
 	if (r >= 0)
 		r = rows_migrate(s->db, err);
-	if (r >= 0)
-		r = image_gc(s, err);
 	if (r < 0) {
 		(void) image_store_free(s);
 		return r;
@@ -59,6 +57,8 @@ struct image_store *image_store_free(struct image_store *s)
 {
 	if (!s)
 		return NULL;
+	if (s->tmp >= 0)
+		image_tidy(s); /* here and not at open: nobody waits for a store that closes */
 	(void) safe_close(s->blobs);
 	(void) safe_close(s->layers);
 	(void) safe_close(s->tmp);

@@ -40,6 +40,7 @@ static int make_dir(struct image_store *s, struct work *w)
 
 int work_begin(struct image_store *s, struct work *ret, struct err *err)
 {
+	s->loaded = true;
 	*ret = (struct work) {.fd = -EBADF};
 	ret->store_lock = lock_file(s->root, IMAGE_LOCK, LOCK_SH);
 	if (ret->store_lock < 0)

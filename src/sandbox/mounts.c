@@ -23,6 +23,10 @@ static int shift(struct sandbox *s, struct plan_mount *m, int mnt, struct err *e
 	if (!m->idmap || s->userns_fd < 0)
 		return 0;
 	int r = mnt_idmap(mnt, s->userns_fd, m->recursive);
+	if (r == -EINVAL && m->idmap_optional) {
+		m->attr_set |= MOUNT_ATTR_RDONLY;
+		return 0;
+	}
 	if (r == -EINVAL)
 		return err_set(err, ERR_UNSUPPORTED, "%s: the filesystem of '%s' cannot shift ids (idmapped mounts); use a bind without idmap, or copy the data", m->dst, m->src);
 	return r < 0 ? err_sys(err, r, "%s: shifting ids of '%s'", m->dst, m->src) : 0;

@@ -38,6 +38,8 @@ static int plan_option(struct plan_mount *m, const char *opt, struct err *err)
 		m->recursive |= opt[0] == 'r';
 	} else if (str_eq(opt, "idmap") || str_eq(opt, "ridmap"))
 		m->idmap = true;
+	else if (str_eq(opt, "tryidmap")) /* ours: for the generated files in /etc */
+		m->idmap = m->idmap_optional = true;
 	else if (str_eq(opt, "copyup") || str_eq(opt, "tmpcopyup"))
 		m->copyup = true;
 	else if (m->kind == PLAN_BIND)

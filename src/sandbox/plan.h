@@ -25,6 +25,7 @@ struct plan_mount {
 	bool recursive;      /* rbind */
 	bool attr_recursive; /* "rro" and friends */
 	bool idmap;          /* shift by the container's user namespace */
+	bool idmap_optional; /* where the filesystem cannot shift: unshifted and read-only instead (tmpfs before 6.3) */
 	bool copyup;         /* fill an empty mount from what the rootfs has at dst */
 	bool optional;       /* may be absent on the host (cgroup) */
 	int fd;              /* apply's: the detached mount that the creator made; -EBADF */
