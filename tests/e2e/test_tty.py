@@ -272,7 +272,7 @@ class UnderAShell(Base):
         t.expect("inner\r\n")
         t.expect("code=4")
         t.line("stty -a | grep -c ' icanon'")
-        t.expect("\n1\r")
+        t.expect(r"[\n ]1\r\n")
         t.line("exit")
         t.wait()
 
