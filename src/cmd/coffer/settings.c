@@ -18,20 +18,24 @@ static bool holds_monitor(const char *dir)
 	return str_format(path, sizeof(path), "%s/coffer-monitor", dir) > 0 && access(path, X_OK) == 0;
 }
 
-/* The helpers: where the environment says, beside this program, in the build tree's layout, or where they were installed. */
+/* If this program's path ends in @tail, the helpers may be in what precedes it with @dir behind. */
+static bool beside(struct settings *s, const char *tail, const char *dir)
+{
+	size_t len = strlen(s->self), n = strlen(tail);
+	return len > n && strcmp(s->self + len - n, tail) == 0 && str_format(s->libexec, sizeof(s->libexec), "%.*s%s", (int) (len - n), s->self, dir) >= 0 &&
+	       holds_monitor(s->libexec);
+}
+
+/* The helpers: where the environment says, beside this program, in the build tree's or an installation's layout, or where the build
+ * was told that they would be. */
 static int find_libexec(struct settings *s, struct err *err)
 {
-	const char *env = getenv("COFFER_LIBEXEC"), *slash = strrchr(s->self, '/');
-	int dir_len = slash ? (int) (slash - s->self) : 0;
-	size_t len = strlen(s->self), tail = strlen(BUILD_TREE);
+	const char *env = getenv("COFFER_LIBEXEC");
 	if (!str_empty(env) && *env != '/')
 		return err_set(err, ERR_INVALID, "COFFER_LIBEXEC '%.200s' is not an absolute path", env);
 	if (!str_empty(env))
 		return str_copy(s->libexec, sizeof(s->libexec), env) < 0 ? err_set(err, ERR_INVALID, "COFFER_LIBEXEC is too long") : 0;
-	if (str_format(s->libexec, sizeof(s->libexec), "%.*s", dir_len, s->self) >= 0 && holds_monitor(s->libexec))
-		return 0;
-	if (len > tail && strcmp(s->self + len - tail, BUILD_TREE) == 0 &&
-	    str_format(s->libexec, sizeof(s->libexec), "%.*s/libexec", (int) (len - tail), s->self) >= 0 && holds_monitor(s->libexec))
+	if (beside(s, "/coffer", "") || beside(s, BUILD_TREE, "/libexec") || beside(s, "/bin/coffer", "/libexec/coffer"))
 		return 0;
 	return str_copy(s->libexec, sizeof(s->libexec), COFFER_LIBEXEC_DIR) < 0 ? err_set(err, ERR_INVALID, "the helpers' path is too long") : 0;
 }
