@@ -28,6 +28,18 @@ static int send_signal(int link, int sig, struct err *err)
 	return MIN(rc, 0);
 }
 
+/* The same, where an exit is waited for: that it is ending by itself is as good. */
+static int send_ending_signal(int link, int sig, struct err *err)
+{
+	struct err why = {0};
+	int rc = send_signal(link, sig, &why);
+	if (rc >= 0 || why.kind == ERR_CONFLICT)
+		return 0;
+	if (err)
+		*err = why;
+	return rc;
+}
+
 /* Wait for the exit on a connection where WAIT was sent. Return: 1 exited, 0 @timeout_ms is over. */
 static int wait_exit(int link, int timeout_ms)
 {
@@ -47,12 +59,12 @@ static int kill_and_wait(struct engine *e, const char *id, int link, int sig, in
 	/* WAIT first: the connection that hears of the exit must not be the one that a quick exit closes before it asked */
 	_cleanup_close_ int waiter = link_connect(e, id, err);
 	int rc = waiter < 0 ? waiter : link_send(waiter, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, err);
-	rc = rc < 0 ? rc : send_signal(link, sig, err);
+	rc = rc < 0 ? rc : send_ending_signal(link, sig, err);
 	if (rc < 0)
 		return rc;
 	int exited = wait_exit(waiter, timeout_ms);
 	if (!exited) {
-		rc = send_signal(link, SIGKILL, err);
+		rc = send_ending_signal(link, SIGKILL, err);
 		if (rc < 0)
 			return rc;
 		exited = wait_exit(waiter, KILL_PATIENCE_MS);
