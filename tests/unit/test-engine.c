@@ -309,7 +309,7 @@ static void test_bundle_defaults(void **state)
 	assert_string_equal(s->hostname, "aaaaaaaaaaaa");
 	assert_true(strv_has(mount_at(s, "/dev/pts", &at)->options, "gid=5"));
 	assert_true(strv_has(mount_at(s, "/sys", &at)->options, "ro"));
-	assert_true(strv_has(mount_at(s, "/etc/hosts", &at)->options, "ro"));
+	assert_true(strv_has(mount_at(s, "/etc/hosts", &at)->options, "tryidmap"));
 	bool core = false;
 	for (size_t i = 0; i < s->process.n_rlimits; i++)
 		core |= str_eq(s->process.rlimits[i].name, "RLIMIT_CORE") && s->process.rlimits[i].soft == 1 && s->process.rlimits[i].hard == 1;
