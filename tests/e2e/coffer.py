@@ -10,6 +10,7 @@ process and no file of a container left.
 Only the standard library is used.
 """
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -79,6 +80,7 @@ class Stage:
             raise RuntimeError("COFFER_BUILD must name the build directory under test")
         self.build = os.path.abspath(build)
         self.dir = tempfile.mkdtemp(prefix="coffer-stage.", dir="/var/tmp")
+        atexit.register(shutil.rmtree, self.dir, True)
         self.libexec = os.path.join(self.dir, "libexec")
         os.mkdir(self.libexec)
         self.coffer = self._place("coffer", os.path.join(self.dir, "coffer"))
@@ -99,9 +101,6 @@ class Stage:
     def get(cls):
         if cls._one is None:
             cls._one = Stage()
-            import atexit
-
-            atexit.register(shutil.rmtree, cls._one.dir, True)
         return cls._one
 
 
