@@ -214,6 +214,7 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 	x->landlock = !sec->landlock_unconfined;
 	x->lock_userns = !c->req->privileged && b->map;
 	x->create_cwd = true;
+	x->ephemeral = b->c->req->auto_remove;
 	return 0;
 }
 

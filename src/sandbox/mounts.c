@@ -200,6 +200,8 @@ int mounts_attach(struct sandbox *s, struct err *err)
 		else {
 			_cleanup_close_ int mnt = make_fs(s, m, err);
 			r = mnt < 0 ? mnt : attach(s, m, mnt, err);
+			if (r == 0 && s->proc_fd < 0 && str_eq(m->fstype, "proc"))
+				s->proc_fd = take_fd(&mnt);
 		}
 		if (r < 0)
 			return r;
@@ -209,8 +211,10 @@ int mounts_attach(struct sandbox *s, struct err *err)
 
 int mounts_proc(struct sandbox *s, struct err *err)
 {
-	/* R3: detached and never attached; every write to a sysctl or attribute goes through it, never through the container's /proc */
-	s->proc_fd = mnt_new("proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	/* R3: every write to a sysctl or attribute goes through the mount that was just made, by its descriptor, while nothing covers it and
+	 * nobody else runs. A container without a proc of its own gets one that is never attached; closing that waits for an RCU grace period. */
+	if (s->proc_fd < 0)
+		s->proc_fd = mnt_new("proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	if (s->proc_fd < 0)
 		return err_sys(err, s->proc_fd, "a private procfs");
 	return fd_is_on(s->proc_fd, PROC_SUPER_MAGIC) == 1 ? 0 : err_set(err, ERR_SYSTEM, "the private procfs is something else");

@@ -65,16 +65,6 @@ struct layers {
 	int upper, work; /* owned */
 };
 
-static void layers_done(struct layers *l)
-{
-	safe_close(l->tree);
-	for (size_t i = 0; i < l->n; i++)
-		safe_close(l->fds[i]);
-	safe_close(l->state);
-	safe_close(l->upper);
-	safe_close(l->work);
-}
-
 static int layers_clone(struct sandbox *s, struct layers *l, struct err *err)
 {
 	char dir[4096];
@@ -133,12 +123,14 @@ static void as_mapped_root(const struct sandbox *s, bool on)
 		(void) caps_set(have.permitted, have.permitted, have.inheritable); /* a missing capability shows at the next mount call */
 }
 
+/* volatile: no sync of the upper filesystem when the container ends (2 ms and more), nor when it asks for one. Only for a writable layer
+ * that nobody reads again (--rm): the kernel refuses to mount it a second time (overlayfs.rst "Volatile mount"). */
 static const char *const overlay_options[][2] = {
 	{"redirect_dir", "nofollow"}, {"metacopy", "off"}, {"xino", "off"}, {"index", "off"}, {NULL, NULL},
 };
 
 /* Return: mount fd; -EINVAL from "lowerdir+" by fd means an older kernel: *@unsupported. */
-static int overlay_by_fd(struct layers *l, bool *unsupported, struct err *err)
+static int overlay_by_fd(struct layers *l, bool ephemeral, bool *unsupported, struct err *err)
 {
 	char msg[256];
 	_cleanup_close_ int fs = mnt_fsopen("overlay");
@@ -159,6 +151,8 @@ static int overlay_by_fd(struct layers *l, bool *unsupported, struct err *err)
 		r = mnt_set_fd(fs, "workdir", l->work);
 	for (size_t i = 0; r == 0 && overlay_options[i][0]; i++)
 		r = mnt_set_string(fs, overlay_options[i][0], overlay_options[i][1]);
+	if (r == 0 && ephemeral)
+		r = mnt_set_flag(fs, "volatile");
 	if (r == 0)
 		r = mnt_create(fs, 0);
 	if (r < 0)
@@ -193,6 +187,8 @@ static int overlay_by_name(struct sandbox *s, struct layers *l, struct err *err)
 		strbuf_addf(&opt, ",upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d", l->upper, l->work);
 	for (size_t i = 0; overlay_options[i][0]; i++)
 		strbuf_addf(&opt, ",%s=%s", overlay_options[i][0], overlay_options[i][1]);
+	if (s->ext->ephemeral && s->ext->upper)
+		strbuf_adds(&opt, ",volatile");
 	if (strbuf_err(&opt) < 0)
 		return err_set(err, ERR_UNSUPPORTED, "%zu layers do not fit into one mount call of this kernel (6.13 takes them by descriptor)", l->n);
 	if (mount("overlay", "/tmp/merged", "overlay", 0, opt.s) < 0)
@@ -201,6 +197,7 @@ static int overlay_by_name(struct sandbox *s, struct layers *l, struct err *err)
 	return mnt < 0 ? err_sys(err, mnt, "cloning the overlay") : mnt;
 }
 
+/* The clones stay open until the creator exits: closing a detached mount waits for an RCU grace period, and init waits for us. */
 static int build_overlay(struct sandbox *s, struct err *err)
 {
 	struct layers l = {.tree = -EBADF, .state = -EBADF, .upper = -EBADF, .work = -EBADF};
@@ -211,12 +208,11 @@ static int build_overlay(struct sandbox *s, struct err *err)
 		bool by_name = s->fail_step && str_eq(s->fail_step, "feature:overlay-fd");
 		as_mapped_root(s, true);
 		if (!by_name)
-			r = overlay_by_fd(&l, &by_name, err);
+			r = overlay_by_fd(&l, s->ext->ephemeral && s->ext->upper, &by_name, err);
 		if (by_name)
 			r = overlay_by_name(s, &l, err);
 		as_mapped_root(s, false);
 	}
-	layers_done(&l);
 	return r;
 }
 

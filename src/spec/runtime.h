@@ -119,6 +119,7 @@ struct coffer_ext {
 	bool landlock;        /* apply the default Landlock ruleset */
 	bool lock_userns;     /* write 0 to user.max_user_namespaces inside */
 	bool create_cwd;      /* make process.cwd inside the rootfs when it is missing */
+	bool ephemeral;       /* the writable layer goes with the container: never synced, never mounted again */
 };
 
 struct runtime_spec {

@@ -44,6 +44,7 @@ static const struct field spec_coffer_fields_rows[] = {
 	ROW(struct coffer_ext, "landlock", FIELD_BOOL, landlock),
 	ROW(struct coffer_ext, "lockUserns", FIELD_BOOL, lock_userns),
 	ROW(struct coffer_ext, "createCwd", FIELD_BOOL, create_cwd),
+	ROW(struct coffer_ext, "ephemeral", FIELD_BOOL, ephemeral),
 };
 TABLE(spec_coffer_fields);
 
