@@ -178,6 +178,7 @@ static struct pending *take_pending(struct engine *e, const char *id)
 
 void attach_drop(struct engine *e, const char *id)
 {
+	spare_drop(e, id);
 	for (bool more = true; more;) {
 		(void) pthread_mutex_lock(&e->lock);
 		struct pending **at = find_pending(e, id, false);
@@ -231,8 +232,10 @@ int engine_attach(struct engine *e, const struct caller *caller, const char *id,
 	}
 	rc = keep(e, c.id, fd, &m, early, early_len, err);
 	if (rc != 0) {
-		if (rc > 0)
+		if (rc > 0) {
 			(void) take_fd(&fd);
+			spare_make(e, c.id); /* the client has its answer and is asking for the start */
+		}
 		return MIN(rc, 0);
 	}
 	return attach_running(e, c.id, &m, fd, early, early_len, err);
@@ -240,6 +243,7 @@ int engine_attach(struct engine *e, const struct caller *caller, const char *id,
 
 void attach_drop_all(struct engine *e)
 {
+	spare_drop(e, NULL);
 	while (e->pendings)
 		attach_drop(e, e->pendings->id);
 }

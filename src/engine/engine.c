@@ -105,16 +105,16 @@ int engine_open(const struct engine_config *cfg, struct engine **ret, struct err
 
 void engine_settle(struct engine *e)
 {
-	watch_stop(e);
-	execs_free(e);
-	attach_drop_all(e);
+	watch_settle(e);
 }
 
 struct engine *engine_close(struct engine *e)
 {
 	if (!e)
 		return NULL;
-	engine_settle(e);
+	watch_stop(e);
+	execs_free(e);
+	attach_drop_all(e);
 	if (e->state_fd >= 0 && e->run_fd >= 0)
 		engine_tidy(e);
 	image_store_free(e->images);

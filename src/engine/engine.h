@@ -32,7 +32,7 @@ struct engine_config {
 };
 /** engine_open() - open or create the state (0700), migrate the database, reap what died while nobody looked. */
 int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err);
-/** engine_settle() - finish what is under way (reaping, streams): after it nothing visible happens any more. engine_close() implies it. */
+/** engine_settle() - wait for what is under way (reaping): after it nothing that a command did is still to be seen. engine_close() implies it. */
 void engine_settle(struct engine *e);
 /** engine_tidy() - delete what removals put aside (trash.c). When nobody waits; engine_close() does it, too. */
 void engine_tidy(struct engine *e);

@@ -27,6 +27,7 @@
 struct watcher;
 struct exec;
 struct pending;
+struct spare;
 
 struct engine {
 	struct db *db;
@@ -41,6 +42,7 @@ struct engine {
 	struct pending *pendings;
 	pthread_cond_t attached; /* a promised attach came or was called off */
 	struct exec *execs;
+	struct spare *spare; /* NULL: none */
 	struct watcher *watcher; /* NULL until the first start */
 	char *layers_of; /* owned; image id of the cached @layers */
 	char **layers;	 /* owned; topmost first */
@@ -120,6 +122,12 @@ int container_dir_open(struct engine *e, const char *id, bool make); /* STATE/co
 
 /** link_spawn() - start a monitor. @ret_pid: to be reaped. Return: its socket or <0. */
 int link_spawn(struct engine *e, const char *id, pid_t *ret_pid, struct err *err);
+/** spare_make() - spawn @id's monitor in advance unless there is one already. Blocks for the spawn: call it behind the client's answer. */
+void spare_make(struct engine *e, const char *id);
+/** spare_take() - the monitor that was made for @id, as link_spawn() returns one. Return: socket, -ENOENT: there is none. */
+int spare_take(struct engine *e, const char *id, pid_t *ret_pid);
+/** spare_drop() - @id's (any: NULL) is not needed. */
+void spare_drop(struct engine *e, const char *id);
 /** link_connect() - to a running container's monitor. Return: socket; ERR_CONFLICT-free -errno in err. */
 int link_connect(struct engine *e, const char *id, struct err *err);
 /** link_send() - one request. @fds: SCM_RIGHTS. */
@@ -139,6 +147,8 @@ int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *e
 void watch_leaving(struct engine *e, const char *id, int link_consume, pid_t pid);
 /** watch_has() - whether this process will reap @id. */
 bool watch_has(struct engine *e, const char *id);
+/** watch_settle() - wait until no exit is being reaped; a monitor that is only leaving is not waited for. */
+void watch_settle(struct engine *e);
 void watch_stop(struct engine *e);
 
 /* What waits are told (wait.c) */

@@ -105,7 +105,9 @@ static int launch(struct engine *e, struct container *c, struct err *err)
 {
 	struct monitor_started started;
 	pid_t pid = 0;
-	_cleanup_close_ int link = link_spawn(e, c->id, &pid, err);
+	_cleanup_close_ int link = spare_take(e, c->id, &pid);
+	if (link < 0)
+		link = link_spawn(e, c->id, &pid, err);
 	if (link < 0)
 		return link;
 	int rc = converse(e, c, link, &started, err);

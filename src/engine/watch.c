@@ -29,7 +29,8 @@ struct watcher {
 	pthread_t thread;
 	int epfd, wake_fd; /* owned */
 	struct item *items;
-	bool stop;
+	pthread_cond_t idle; /* with the engine's lock */
+	bool reaping;
 };
 
 static void item_free(struct item *it)
@@ -59,6 +60,14 @@ static void wait_monitor(struct item *it)
 	it->pid = 0;
 }
 
+static void set_reaping(struct engine *e, bool on)
+{
+	(void) pthread_mutex_lock(&e->lock);
+	e->watcher->reaping = on;
+	(void) pthread_cond_broadcast(&e->watcher->idle);
+	(void) pthread_mutex_unlock(&e->lock);
+}
+
 /* The answer to WAIT; without one the monitor was killed, and its end makes the state readable. */
 static void container_exited(struct engine *e, struct item *it)
 {
@@ -69,8 +78,10 @@ static void container_exited(struct engine *e, struct item *it)
 		wait_keep_code(e, it->id, x.code);
 	else
 		wait_monitor(it);
+	set_reaping(e, true);
 	if (engine_reap(e, it->id, &err) < 0)
 		log_error("container %.12s: %s", it->id, err.msg);
+	set_reaping(e, false);
 	if (told)
 		wait_notify_exit(e, it->id, x.code); /* another process may have reaped it: then nobody here was told */
 	wait_monitor(it); /* it leaves of itself once the exit is told */
@@ -122,6 +133,7 @@ static struct watcher *watcher_new(void)
 		return NULL;
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	w->wake_fd = eventfd(0, EFD_CLOEXEC);
+	(void) pthread_cond_init(&w->idle, NULL); /* cannot fail with default attributes */
 	struct epoll_event ev = {.events = EPOLLIN};
 	if (w->epfd >= 0 && w->wake_fd >= 0 && epoll_ctl(w->epfd, EPOLL_CTL_ADD, w->wake_fd, &ev) == 0)
 		return w;
@@ -206,6 +218,14 @@ bool watch_has(struct engine *e, const char *id)
 		has = it->kind == ITEM_CONTAINER && str_eq(it->id, id);
 	(void) pthread_mutex_unlock(&e->lock);
 	return has;
+}
+
+void watch_settle(struct engine *e)
+{
+	(void) pthread_mutex_lock(&e->lock);
+	while (e->watcher && e->watcher->reaping)
+		(void) pthread_cond_wait(&e->watcher->idle, &e->lock);
+	(void) pthread_mutex_unlock(&e->lock);
 }
 
 /* Containers that still run go on; their monitors see the connection close and will call the reaper. */

@@ -129,7 +129,7 @@ static int write_map(struct sandbox *s, const char *file, const struct id_map *m
 static int step_maps(struct sandbox *s, struct err *err)
 {
 	if (!s->plan.new_userns)
-		return 0;
+		return handover_maps(s, err);
 	int r = write_map(s, "uid_map", &s->spec->uids, err);
 	if (r == 0)
 		r = write_map(s, "gid_map", &s->spec->gids, err);
@@ -138,7 +138,7 @@ static int step_maps(struct sandbox *s, struct err *err)
 	char path[64];
 	(void) snprintf(path, sizeof(path), "/proc/%d/ns/user", (int) s->child.pid);
 	s->userns_fd = open(path, O_RDONLY | O_CLOEXEC);
-	return s->userns_fd < 0 ? err_sys(err, -errno, "opening the user namespace") : 0;
+	return s->userns_fd < 0 ? err_sys(err, -errno, "opening the user namespace") : handover_maps(s, err);
 }
 
 #define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}

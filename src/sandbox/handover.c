@@ -23,6 +23,22 @@ static int *slot(struct sandbox *s, size_t i)
 	return NULL;
 }
 
+int handover_maps(struct sandbox *s, struct err *err)
+{
+	int r = send_fds(s->sync[0], "m", 1, NULL, 0);
+	return r < 0 ? err_sys(err, r, "telling init") : 0;
+}
+
+int handover_await_maps(struct sandbox *s, struct err *err)
+{
+	char c;
+	s->sync[0] = safe_close(s->sync[0]);
+	ssize_t n = read_full(s->sync[1], &c, 1);
+	if (n == 0)
+		_exit(1); /* the creator has failed and said why */
+	return n < 0 ? err_sys(err, (int) n, "waiting for the id maps") : 0;
+}
+
 int handover_send(struct sandbox *s, struct err *err)
 {
 	for (size_t i = 0;;) {
@@ -41,7 +57,6 @@ int handover_send(struct sandbox *s, struct err *err)
 
 int handover_receive(struct sandbox *s, struct err *err)
 {
-	s->sync[0] = safe_close(s->sync[0]);
 	size_t i = 0;
 	struct handover h;
 	do {

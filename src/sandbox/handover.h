@@ -11,6 +11,10 @@ struct sandbox;
 
 #define HANDOVER_BATCH 128
 
+/** handover_maps() - creator's side: the id maps are written, init may become somebody and do what needs no mounts. */
+int handover_maps(struct sandbox *s, struct err *err);
+/** handover_await_maps() - init's side. */
+int handover_await_maps(struct sandbox *s, struct err *err);
 /** handover_send() - creator's side. */
 int handover_send(struct sandbox *s, struct err *err);
 /** handover_receive() - init's side. When the creator failed, init leaves without a word: the creator has reported. */

@@ -232,19 +232,22 @@ static int step_umask(struct sandbox *s, struct err *err)
 #define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
 
 const struct step init_steps[] = {
-	STEP("await", "waiting for the mounts", step_await),
+	/* beside the creator, which builds the root filesystem meanwhile */
+	STEP("await-maps", "user namespace", handover_await_maps),
 	STEP("cgroup-join", "cgroup", step_join_cgroup),
 	STEP("root-ids", "user namespace", creds_become_root),
 	STEP("keyring", "session keyring", creds_keyring),
 	STEP("cgroup-namespace", "cgroup namespace", step_cgroupns),
 	STEP("shared-namespaces", "joining namespaces", step_shared_ns),
 	STEP("propagation", "mount propagation", step_propagation),
+	STEP("hostname", "hostname", step_hostname),
+	STEP("loopback", "network", step_loopback),
+	/* what the creator hands over */
+	STEP("await", "waiting for the mounts", step_await),
 	STEP("root", "root filesystem", rootfs_attach),
 	STEP("mounts", "mounting", mounts_attach),
 	STEP("private-proc", "private procfs", mounts_proc),
 	STEP("devices", "devices", dev_populate),
-	STEP("hostname", "hostname", step_hostname),
-	STEP("loopback", "network", step_loopback),
 	STEP("sysctl", "sysctls", step_sysctl),
 	STEP("userns-lock", "locking nested user namespaces", step_lock_userns),
 	STEP("user", "user", user_resolve),
