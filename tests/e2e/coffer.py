@@ -584,8 +584,16 @@ class CofferTest(unittest.TestCase):
                 problems += [f"temporary {b}" for b in os.listdir(temp)]
             return problems
 
-        wait_until(lambda: not once(), 5, 0.1)
-        return once()
+        # suites run side by side, and another one's container may come or go between two looks: only what every look sees is left behind
+        lasting = once()
+
+        def gone():
+            seen = set(once())
+            lasting[:] = [p for p in lasting if p in seen]
+            return not lasting
+
+        wait_until(gone, 5, 0.1)
+        return lasting
 
     def assertNothingLeft(self, containers=()):
         self.assertEqual(self.leftovers(containers), [])
