@@ -91,25 +91,6 @@ static int promise(struct engine *e, const char *id, struct err *err)
 	return err_set(err, ERR_QUOTA, "%d clients are attached before the start already", PENDING_MAX);
 }
 
-int engine_attach_check(struct engine *e, const struct caller *caller, const char *ref, const struct attach_request *a, bool *ret_tty, char ret_id[65], struct err *err)
-{
-	_cleanup_container_ struct container c = {0};
-	struct run_info info;
-	struct monitor_attach m;
-	int rc = container_find(e, caller->tenant, ref, &c, err);
-	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
-	rc = rc < 0 ? rc : build(&c, a, &m, err);
-	if (rc < 0)
-		return rc;
-	if (info.state != RUN_RUNNING)
-		rc = promise(e, c.id, err);
-	if (rc < 0)
-		return rc;
-	*ret_tty = c.req->tty;
-	memcpy(ret_id, c.id, sizeof(c.id));
-	return 0;
-}
-
 /* Under the lock. The first entry of @id that is a promise (or is not one). */
 static struct pending **find_pending(struct engine *e, const char *id, bool is_promise)
 {
@@ -126,6 +107,19 @@ static struct pending *unlink_pending(struct pending **at)
 	return p;
 }
 
+/* Under the lock. */
+static void drop_promises(struct engine *e, const char *id)
+{
+	struct pending **at;
+	while ((at = find_pending(e, id, /* is_promise= */ true)))
+		pending_free(unlink_pending(at));
+}
+
+bool attach_waits(struct engine *e, const char *id)
+{
+	return find_pending(e, id, /* is_promise= */ false) != NULL;
+}
+
 void engine_attach_cancel(struct engine *e, const char *id)
 {
 	(void) pthread_mutex_lock(&e->lock);
@@ -135,6 +129,29 @@ void engine_attach_cancel(struct engine *e, const char *id)
 	(void) pthread_mutex_unlock(&e->lock);
 	if (p)
 		pending_free(p);
+}
+
+int engine_attach_check(struct engine *e, const struct caller *caller, const char *ref, const struct attach_request *a, bool *ret_tty, char ret_id[65], struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	struct monitor_attach m;
+	int rc = container_find(e, caller->tenant, ref, &c, err);
+	rc = rc < 0 ? rc : build(&c, a, &m, err);
+	rc = rc < 0 ? rc : promise(e, c.id, err);
+	if (rc < 0)
+		return rc;
+	/* looked at after the promise: a start that ended before it is seen, one that ends later keeps the promise (attach_late) */
+	char id[ID_LEN + 1];
+	memcpy(id, c.id, sizeof(id));
+	rc = state_read(e, &c, /* locked= */ false, &info, err);
+	if (rc < 0 || info.state == RUN_RUNNING)
+		engine_attach_cancel(e, id);
+	if (rc < 0)
+		return rc;
+	*ret_tty = c.req->tty;
+	memcpy(ret_id, c.id, sizeof(c.id));
+	return 0;
 }
 
 /* Keep a promise of @id: its stream is @fd_take from now on. Return: 1 kept, 0 there was none (a start gave up on it), <0. */
@@ -169,8 +186,12 @@ static struct pending *take_pending(struct engine *e, const char *id)
 	(void) pthread_mutex_lock(&e->lock);
 	struct pending **at;
 	while (!(at = find_pending(e, id, false)) && find_pending(e, id, true))
-		if (pthread_cond_timedwait(&e->attached, &e->lock, &until) != 0)
-			break; /* a client that was answered and does not come: the start goes on without it */
+		if (pthread_cond_timedwait(&e->attached, &e->lock, &until) != 0) {
+			/* a client that was answered and does not come: the start goes on without it, and it is attached as to any running container */
+			drop_promises(e, id);
+			at = find_pending(e, id, false);
+			break;
+		}
 	struct pending *found = at ? unlink_pending(at) : NULL;
 	(void) pthread_mutex_unlock(&e->lock);
 	return found;
@@ -202,6 +223,24 @@ int attach_flush(struct engine *e, const struct container *c, int link, struct e
 		pending_free(p);
 	}
 	return rc;
+}
+
+void attach_late(struct engine *e, const char *id)
+{
+	for (;;) {
+		(void) pthread_mutex_lock(&e->lock);
+		drop_promises(e, id); /* their streams will find a running container */
+		struct pending **at = find_pending(e, id, false);
+		struct pending *p = at ? unlink_pending(at) : NULL;
+		(void) pthread_mutex_unlock(&e->lock);
+		if (!p)
+			return;
+		char none[1];
+		_cleanup_close_ int link = link_connect(e, id, NULL);
+		if (link >= 0 && link_send(link, MONITOR_ATTACH, 1, &p->a, sizeof(p->a), p->early, p->a.early_len, &p->fd, 1, NULL) >= 0)
+			(void) link_recv(link, 1, none, 0, NULL); /* refused: the stream ends, which tells the client */
+		pending_free(p);
+	}
 }
 
 static int attach_running(struct engine *e, const char *id, struct monitor_attach *m, int fd, const void *early, size_t early_len, struct err *err)

@@ -160,6 +160,10 @@ void wait_notify_started(struct engine *e, const char *id);
 
 /** attach_flush() - send what was attached before the start. */
 int attach_flush(struct engine *e, const struct container *c, int link, struct err *err);
+/** attach_late() - after a start: whoever came while it was under way is attached to the running container. */
+void attach_late(struct engine *e, const char *id);
+/** attach_waits() - whether a stream waits for @id's start. With the engine's lock held. */
+bool attach_waits(struct engine *e, const char *id);
 void attach_drop(struct engine *e, const char *id);
 void attach_drop_all(struct engine *e);
 /** detach_keys_parse() - "ctrl-p,ctrl-q"; NULL and "": the default. */

@@ -33,7 +33,7 @@ void spare_make(struct engine *e, const char *id)
 	*s = (struct spare){.link = -EBADF, .spawning = true};
 	memcpy(s->id, id, sizeof(s->id));
 	(void) pthread_mutex_lock(&e->lock);
-	bool taken = e->spare != NULL;
+	bool taken = e->spare || !attach_waits(e, id); /* or the start was faster */
 	if (!taken)
 		e->spare = s;
 	(void) pthread_mutex_unlock(&e->lock);

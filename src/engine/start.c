@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/num.h"
@@ -111,11 +112,15 @@ static int launch(struct engine *e, struct container *c, struct err *err)
 	if (link < 0)
 		return link;
 	int rc = converse(e, c, link, &started, err);
+	if (rc >= 0)
+		attach_late(e, c->id);
+	spare_drop(e, c->id); /* made too late */
 	rc = rc < 0 ? rc : watch_container(e, c->id, link, pid, err);
 	if (rc >= 0) {
 		(void) take_fd(&link);
 		return 0;
 	}
+	(void) shutdown(link, SHUT_WR); /* a monitor that has not started anything sees that nobody will ask it to */
 	watch_leaving(e, c->id, take_fd(&link), pid);
 	return rc;
 }

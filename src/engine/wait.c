@@ -44,6 +44,15 @@ static void tell(struct engine *e, const char *id, enum what what, int code)
 	(void) pthread_mutex_unlock(&e->lock);
 }
 
+/* What @w alone has found out: another client's wait may be for another exit. */
+static void tell_one(struct engine *e, struct wait *w, int code)
+{
+	(void) pthread_mutex_lock(&e->lock);
+	w->code = code;
+	w->exited = true;
+	(void) pthread_mutex_unlock(&e->lock);
+}
+
 void wait_keep_code(struct engine *e, const char *id, int code)
 {
 	tell(e, id, TOLD_CODE, code);
@@ -113,7 +122,7 @@ int engine_wait_begin(struct engine *e, const struct caller *caller, const char 
 	}
 	w->finished_before = c.finished_ns;
 	if (cond == WAIT_NOT_RUNNING && info.state != RUN_RUNNING)
-		wait_notify_exit(e, c.id, c.exit_code);
+		tell_one(e, w, c.exit_code);
 	*ret = w;
 	return 0;
 }
@@ -141,7 +150,7 @@ static int look(struct engine *e, struct wait *w, struct run_info *info, struct 
 	if (rc < 0)
 		return rc;
 	if (c.finished_ns != w->finished_before)
-		wait_notify_exit(e, w->id, c.exit_code);
+		tell_one(e, w, c.exit_code);
 	return 0;
 }
 

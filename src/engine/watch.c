@@ -22,6 +22,7 @@ struct item {
 	int fd;	  /* owned */
 	int link; /* owned; ITEM_LEAVING: stays open until the monitor has gone; else -EBADF */
 	pid_t pid;
+	bool reap; /* ITEM_LEAVING: its container is still to be reaped */
 	char id[ID_LEN + 1];
 };
 
@@ -68,23 +69,36 @@ static void set_reaping(struct engine *e, bool on)
 	(void) pthread_mutex_unlock(&e->lock);
 }
 
-/* The answer to WAIT; without one the monitor was killed, and its end makes the state readable. */
-static void container_exited(struct engine *e, struct item *it)
+static int leave(struct engine *e, const char *id, int link_take, pid_t pid, bool reap);
+
+static void reap(struct engine *e, const char *id)
 {
 	struct err err = {0};
-	struct monitor_exit x;
-	bool told = link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), &err) == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC;
-	if (told)
-		wait_keep_code(e, it->id, x.code);
-	else
-		wait_monitor(it);
 	set_reaping(e, true);
-	if (engine_reap(e, it->id, &err) < 0)
-		log_error("container %.12s: %s", it->id, err.msg);
+	if (engine_reap(e, id, &err) < 0)
+		log_error("container %.12s: %s", id, err.msg);
 	set_reaping(e, false);
-	if (told)
+}
+
+/* The answer to WAIT; without one the monitor was killed (or gave us up), and its end makes the state readable. A monitor stays until its last
+ * client has its output: nobody may wait for that here, where every container's end is handled. */
+static void container_exited(struct engine *e, struct item *it)
+{
+	struct monitor_exit x;
+	bool told = link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), NULL) == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC;
+	if (told) {
+		wait_keep_code(e, it->id, x.code);
+		reap(e, it->id);
 		wait_notify_exit(e, it->id, x.code); /* another process may have reaped it: then nobody here was told */
-	wait_monitor(it); /* it leaves of itself once the exit is told */
+	}
+	if (leave(e, it->id, it->fd, it->pid, /* reap= */ !told) >= 0) {
+		(void) take_fd(&it->fd);
+		it->pid = 0;
+		return;
+	}
+	wait_monitor(it);
+	if (!told)
+		reap(e, it->id);
 }
 
 static void exec_exited(struct engine *e, struct item *it)
@@ -101,10 +115,13 @@ static void handle(struct engine *e, struct item *it)
 		exec_exited(e, it);
 	else if (it->kind == ITEM_CONTAINER)
 		container_exited(e, it);
-	else
+	else {
 		wait_monitor(it);
+		if (it->reap)
+			reap(e, it->id);
+	}
 	unlink_item(e, it);
-	if (it->kind == ITEM_CONTAINER)
+	if (it->kind == ITEM_CONTAINER || it->reap)
 		wait_notify_started(e, it->id); /* another process may have reaped it first: whoever waits here looks at the record */
 	item_free(it);
 }
@@ -160,19 +177,15 @@ static int ensure(struct engine *e, struct err *err)
 	return r < 0 ? err_sys(err, r, "starting the thread that watches containers") : 0;
 }
 
-static int add(struct engine *e, enum item_kind kind, const char *id, int fd, int link, pid_t pid, struct err *err)
+/* @it joins the list and the epoll set; freed on failure, its descriptors not. */
+static int enlist(struct engine *e, struct item *it, struct err *err)
 {
-	struct item *it = calloc(1, sizeof(*it));
-	if (!it)
-		return err_oom(err);
-	*it = (struct item){.kind = kind, .fd = fd, .link = link, .pid = pid};
-	memcpy(it->id, id, sizeof(it->id));
 	(void) pthread_mutex_lock(&e->lock);
 	it->next = e->watcher->items;
 	e->watcher->items = it;
 	(void) pthread_mutex_unlock(&e->lock);
 	struct epoll_event ev = {.events = EPOLLIN, .data.ptr = it};
-	if (epoll_ctl(e->watcher->epfd, EPOLL_CTL_ADD, fd, &ev) == 0)
+	if (epoll_ctl(e->watcher->epfd, EPOLL_CTL_ADD, it->fd, &ev) == 0)
 		return 0;
 	int r = -errno;
 	unlink_item(e, it);
@@ -180,11 +193,21 @@ static int add(struct engine *e, enum item_kind kind, const char *id, int fd, in
 	return err_sys(err, r, "watching the monitor");
 }
 
+static int add(struct engine *e, enum item_kind kind, const char *id, int fd, pid_t pid, struct err *err)
+{
+	struct item *it = calloc(1, sizeof(*it));
+	if (!it)
+		return err_oom(err);
+	*it = (struct item){.kind = kind, .fd = fd, .link = -EBADF, .pid = pid};
+	memcpy(it->id, id, sizeof(it->id));
+	return enlist(e, it, err);
+}
+
 int watch_container(struct engine *e, const char *id, int fd_take, pid_t pid, struct err *err)
 {
 	int r = ensure(e, err);
 	r = r < 0 ? r : link_send(fd_take, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, err);
-	return r < 0 ? r : add(e, ITEM_CONTAINER, id, fd_take, -EBADF, pid, err);
+	return r < 0 ? r : add(e, ITEM_CONTAINER, id, fd_take, pid, err);
 }
 
 int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *err)
@@ -193,15 +216,30 @@ int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *e
 	memcpy(ref.exec_id, exec_id, sizeof(ref.exec_id));
 	int r = ensure(e, err);
 	r = r < 0 ? r : link_send(fd_take, MONITOR_EXEC_WAIT, SEQ_WAIT, &ref, sizeof(ref), NULL, 0, NULL, 0, err);
-	return r < 0 ? r : add(e, ITEM_EXEC, exec_id, fd_take, -EBADF, 0, err);
+	return r < 0 ? r : add(e, ITEM_EXEC, exec_id, fd_take, 0, err);
+}
+
+/* Reap a monitor's process when it goes. @link_take: kept open until then, which tells it that nobody else need reap. */
+static int leave(struct engine *e, const char *id, int link_take, pid_t pid, bool reap_after)
+{
+	_cleanup_close_ int pidfd = process_pidfd(pid);
+	if (pidfd < 0 || ensure(e, NULL) < 0)
+		return -ECHILD;
+	struct item *it = calloc(1, sizeof(*it));
+	if (!it)
+		return -ENOMEM;
+	*it = (struct item){.kind = ITEM_LEAVING, .fd = pidfd, .link = link_take, .pid = pid, .reap = reap_after};
+	memcpy(it->id, id, sizeof(it->id));
+	int r = enlist(e, it, NULL);
+	if (r >= 0)
+		(void) take_fd(&pidfd);
+	return r;
 }
 
 void watch_leaving(struct engine *e, const char *id, int link_consume, pid_t pid)
 {
 	_cleanup_close_ int link = link_consume;
-	_cleanup_close_ int pidfd = process_pidfd(pid);
-	if (pidfd >= 0 && ensure(e, NULL) >= 0 && add(e, ITEM_LEAVING, id, pidfd, link, pid, NULL) >= 0) {
-		(void) take_fd(&pidfd);
+	if (leave(e, id, link, pid, /* reap_after= */ false) >= 0) {
 		(void) take_fd(&link);
 		return;
 	}

@@ -136,8 +136,11 @@ static int handle_setup(struct request *q, struct err *err)
 		(void) unlinkat(m->bundle_fd, stale[i], 0); /* of an earlier run; usually missing */
 	process_init(&m->container, m, "", s.flags);
 	r = conn_listen(m, err);
-	if (r < 0)
+	if (r < 0) {
+		m->bundle_fd = safe_close(m->bundle_fd); /* no setup: a START that follows is refused */
+		m->container.state = PROCESS_FREE;
 		return r;
+	}
 	conn_reply(q->c, q->seq, NULL, 0);
 	return 0;
 }

@@ -7,9 +7,11 @@
 #include <linux/limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -17,6 +19,7 @@
 #include "kernel/path.h"
 
 #define COPYUP_DEPTH_MAX 128
+#define LOCK_TRIES_MS 30000
 
 static int is_empty(int dfd)
 {
@@ -147,12 +150,43 @@ static int copy_dir(int src_consume, int dst, int depth)
 	return r;
 }
 
+/* Two containers may start on one empty volume at once: the second waits until it is filled. Bounded, because what runs in a container can hold
+ * the lock, too. */
+static int lock_volume(int dst)
+{
+	for (int i = 0; flock(dst, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == LOCK_TRIES_MS)
+			return -errno;
+		(void) nanosleep(&(struct timespec) {.tv_nsec = 1000000}, NULL);
+	}
+	return 0;
+}
+
+/* A copy that failed half-way must not be taken for a filled volume. */
+static void empty_again(int dst)
+{
+	int fd = openat(dst, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		safe_close(fd);
+		return;
+	}
+	struct dirent *e;
+	while ((e = readdir(d)))
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			(void) rm_rf_at(dirfd(d), e->d_name); /* the failure itself is told */
+	(void) closedir(d);
+}
+
 int copyup(int src_fd, int dst_fd, struct err *err)
 {
 	_cleanup_close_ int dst = openat(dst_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dst < 0)
 		return errno == ENOTDIR ? 0 : err_sys(err, -errno, "opening the volume");
-	int r = is_empty(dst);
+	int r = lock_volume(dst);
+	if (r < 0)
+		return err_sys(err, r, "locking the volume");
+	r = is_empty(dst);
 	if (r < 0)
 		return err_sys(err, r, "reading the volume");
 	if (r == 0)
@@ -161,5 +195,7 @@ int copyup(int src_fd, int dst_fd, struct err *err)
 	if (src < 0)
 		return err_sys(err, src, "opening the image's directory");
 	r = copy_dir(src, dst, 0);
+	if (r < 0)
+		empty_again(dst);
 	return r < 0 ? err_sys(err, r, "copying") : 0;
 }

@@ -22,6 +22,8 @@
 /* Straight system calls: glibc's wrappers signal every thread of the process, and a child of ours has one. */
 static int set_ids(uint32_t uid, uint32_t gid)
 {
+	if (uid == UINT32_MAX || gid == UINT32_MAX)
+		return -EINVAL; /* "unchanged" */
 	if (syscall(SYS_setresgid, gid, gid, gid) < 0 || syscall(SYS_setresuid, uid, uid, uid) < 0)
 		return -errno;
 	return 0;
@@ -40,6 +42,19 @@ int creds_keyring(struct sandbox *s, struct err *err)
 	return r < 0 && r != -ENOSYS ? err_sys(err, r, "joining a new session keyring") : 0;
 }
 
+/* The highest capability of the document may be newer than the kernel: the kernel's own set is the ceiling. */
+static uint64_t known(uint64_t set)
+{
+	return set & ((2ULL << caps_last()) - 1);
+}
+
+/* What the command may use at execve: as docker, another user than root has nothing but its ambient set. A foreign document is obeyed. */
+static uint64_t usable(const struct sandbox *s, uint64_t set)
+{
+	const struct caps_spec *c = &s->process->caps;
+	return known(s->ext->present && s->user.uid != 0 ? set & c->ambient : set);
+}
+
 int creds_ids(struct sandbox *s, struct err *err)
 {
 	const struct sandbox_user *u = &s->user;
@@ -55,26 +70,24 @@ int creds_ids(struct sandbox *s, struct err *err)
 		return err_set(err, ERR_INVALID, "user %u:%u is outside the container's id range", u->uid, u->gid);
 	if (r < 0)
 		return err_sys(err, r, "becoming %u:%u", u->uid, u->gid);
-	/* what setresuid took from the effective set is needed for the next steps */
+	/* the working directory and the command are looked up with what the command itself will have */
 	struct cap_sets have;
 	r = caps_get(&have);
 	if (r == 0)
-		r = caps_set(have.permitted, have.permitted, 0);
-	return r < 0 ? err_sys(err, r, "raising capabilities") : 0;
+		r = caps_set(s->process->has_caps ? usable(s, s->process->caps.effective) & have.permitted : have.permitted, have.permitted, 0);
+	return r < 0 ? err_sys(err, r, "setting capabilities") : 0;
 }
 
 int creds_bounding(struct sandbox *s, struct err *err)
 {
-	if (!s->process->has_caps)
-		return 0;
-	int r = caps_drop_bounding(s->process->caps.bounding);
+	/* what the look-up went without is needed for the next steps */
+	struct cap_sets have;
+	int r = caps_get(&have);
+	if (r == 0)
+		r = caps_set(have.permitted, have.permitted, 0);
+	if (r == 0 && s->process->has_caps)
+		r = caps_drop_bounding(s->process->caps.bounding);
 	return r < 0 ? err_sys(err, r, "the bounding set") : 0;
-}
-
-/* The highest capability of the document may be newer than the kernel: the kernel's own set is the ceiling. */
-static uint64_t known(uint64_t set)
-{
-	return set & ((2ULL << caps_last()) - 1);
 }
 
 int creds_caps(struct sandbox *s, struct err *err)
@@ -84,7 +97,7 @@ int creds_caps(struct sandbox *s, struct err *err)
 	if (!s->process->has_caps)
 		return 0;
 	const struct caps_spec *c = &s->process->caps;
-	int r = caps_set(known(c->effective), known(c->permitted), known(c->inheritable));
+	int r = caps_set(usable(s, c->effective), usable(s, c->permitted), known(c->inheritable));
 	if (r == 0)
 		r = caps_raise_ambient(known(c->ambient));
 	return r < 0 ? err_sys(err, r, "the capability sets") : 0;

@@ -98,8 +98,8 @@ static int find_user(char *passwd, const char *who, bool by_id, struct sandbox_u
 	size_t k;
 	while ((k = next_fields(&passwd, f, 7)) > 0) {
 		uint32_t uid, gid;
-		if (k < 4 || parse_u32(f[2], &uid) < 0 || parse_u32(f[3], &gid) < 0)
-			continue;
+		if (k < 4 || parse_u32(f[2], &uid) < 0 || parse_u32(f[3], &gid) < 0 || uid > ID_MAX || gid > ID_MAX)
+			continue; /* 4294967295 means "unchanged" to setresuid(2) */
 		if (by_id ? uid != u->uid : strcmp(f[0], who) != 0)
 			continue;
 		u->uid = uid;
