@@ -8,8 +8,9 @@
  *   parent (monitor)            creator                          init
  *     fork ------------------>  read, check, plan
  *                               cgroups, rlimits
- *                               clone3 ----------------------->  wait for mounts
- *     <- REPORT_PID ---------   maps, layers, volumes
+ *                               clone3 ----------------------->  wait for maps
+ *     <- REPORT_PID ---------   maps ------------------------->  cgroups, own root, hostname, lo; wait for mounts
+ *                               layers, volumes
  *                               fds -------------------------->  mounts, masks, pivot
  *     (reap creator)            _exit(0)                          tty
  *     <- REPORT_CONSOLE + fd  ------------------------------------
