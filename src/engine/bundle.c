@@ -203,6 +203,7 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 		return -ENOMEM;
 	if (b->seccomp_path && dup_into(&x->seccomp_filter, b->seccomp_path) < 0)
 		return -ENOMEM;
+	x->seccomp_flags = b->seccomp_flags;
 	if (dup_into(&x->seccomp_name, b->seccomp_name ?: "unconfined") < 0 || (b->seccomp_hash && dup_into(&x->seccomp_hash, b->seccomp_hash) < 0))
 		return -ENOMEM;
 	if (c->req->init == 1) {

@@ -40,7 +40,7 @@ int container_dir_open(struct engine *e, const char *id, bool make)
 
 /* Seccomp */
 
-int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], struct err *err)
+int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], uint32_t *ret_flags, struct err *err)
 {
 	struct security sec;
 	struct seccomp_env env;
@@ -51,6 +51,7 @@ int seccomp_prepare(struct engine *e, const struct container_request *req, char 
 	if (rc < 0)
 		return rc;
 	path[0] = hash[0] = '\0';
+	*ret_flags = 0;
 	(void) str_copy(name, name_size, sec.seccomp_unconfined ? "unconfined" : sec.seccomp_json ? "custom" : "default"); /* fits */
 	if (sec.seccomp_unconfined)
 		return 0;
@@ -65,6 +66,7 @@ int seccomp_prepare(struct engine *e, const struct container_request *req, char 
 	if (rc < 0)
 		return rc;
 	(void) str_copy(hash, 65, f.hash); /* the same size */
+	*ret_flags = f.flags;
 	rc = str_format(path, MONITOR_PATH_MAX, "%s/cache/seccomp/%s", e->state_dir, f.name);
 	return rc < 0 ? err_sys(err, rc, "the path of the seccomp filter") : 0;
 }
@@ -237,6 +239,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 {
 	_cleanup_strv_ char **layers = NULL, **targets = NULL, **names = NULL, **paths = NULL;
 	char seccomp[MONITOR_PATH_MAX], profile[32], hash[65];
+	uint32_t flags = 0;
 	struct idrange_map map;
 	_cleanup_free_ char *bundle = str_printf("%s/containers/%s", e->run_dir, c->id);
 	if (!bundle)
@@ -245,7 +248,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	rc = rc < 0 ? rc : add_skeleton(e, &layers, err);
 	rc = rc < 0 ? rc : volumes_of(e, c->id, &targets, &names, err);
 	rc = rc < 0 ? rc : volume_paths(e, names, &paths, err);
-	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, err);
+	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, &flags, err);
 	if (rc >= 0 && c->idmap)
 		rc = idrange_load(e->ids, c->idmap, &map, err);
 	rc = rc < 0 ? rc : make_bind_sources(c->req, err);
@@ -254,7 +257,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 		return rc;
 	struct bundle_plan b = {
 		.c = c, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir,
-		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .volume_targets = targets, .volume_paths = paths,
+		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .seccomp_flags = flags, .volume_targets = targets, .volume_paths = paths,
 	};
 	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);
 	_cleanup_close_ int dir = top < 0 ? top : mkdir_open_at(top, c->id, 0700);

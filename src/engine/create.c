@@ -173,6 +173,7 @@ static int store(struct engine *e, struct container *c, const char *name, struct
 static int prepare(struct engine *e, const struct caller *caller, const struct container_request *req, struct container *c, struct err *err)
 {
 	char path[MONITOR_PATH_MAX], profile[32], hash[65];
+	uint32_t flags;
 	int rc = id_new(c->id);
 	if (rc < 0)
 		return err_sys(err, rc, "making an id");
@@ -184,7 +185,7 @@ static int prepare(struct engine *e, const struct caller *caller, const struct c
 	rc = rc < 0 ? rc : merge_image(e, c, err);
 	rc = rc < 0 ? rc : apply_defaults(e, c, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err); /* what the image said is checked like the rest (R14) */
-	return rc < 0 ? rc : seccomp_prepare(e, c->req, path, profile, sizeof(profile), hash, err); /* a profile that is none is told now */
+	return rc < 0 ? rc : seccomp_prepare(e, c->req, path, profile, sizeof(profile), hash, &flags, err); /* a profile that is none is told now */
 }
 
 int engine_create(struct engine *e, const struct caller *caller, const char *name, const struct container_request *req, struct create_result *ret, struct err *err)

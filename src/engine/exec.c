@@ -230,7 +230,7 @@ static int build_document(struct engine *e, const struct container *c, const str
 		return err_oom(err);
 	int rc = bundle_process(&b, s, err);
 	rc = rc < 0 ? rc : bundle_resources(&b, s, err); /* for the rlimits */
-	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, err);
+	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, &s->coffer.seccomp_flags, err);
 	if (rc < 0)
 		return rc;
 	s->coffer.present = true;

@@ -210,6 +210,7 @@ struct bundle_plan {
 	char *const *layers;	       /* topmost first */
 	const char *state_dir, *bundle_dir, *libexec_dir; /* absolute */
 	const char *seccomp_path, *seccomp_name, *seccomp_hash; /* NULL path: none */
+	uint32_t seccomp_flags;
 	char *const *volume_targets, *const *volume_paths;	/* parallel: _data directories by target */
 };
 /** bundle_spec() - the whole document as data. Touches nothing but getrlimit() and a look at which host paths exist. */
@@ -224,7 +225,7 @@ void hostname_of(const struct container *c, char *buf);
 /** cgroup_path_of() - "coffer/TENANT/ID". @buf: MONITOR_PATH_MAX bytes. */
 void cgroup_path_of(const struct container *c, char *buf);
 /** seccomp_prepare() - the compiled filter for @req. @path: MONITOR_PATH_MAX bytes; "" when unconfined. */
-int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], struct err *err);
+int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], uint32_t *ret_flags, struct err *err);
 
 /* Volumes */
 

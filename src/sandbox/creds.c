@@ -151,7 +151,7 @@ static int load_filter(struct sandbox *s, struct err *err)
 {
 	if (!s->filter)
 		return 0;
-	int r = confine_seccomp(s->filter, s->filter_len, 0);
+	int r = confine_seccomp(s->filter, s->filter_len, s->ext->seccomp_flags);
 	return r < 0 ? err_sys(err, r, "%zu instructions", s->filter_len) : 0;
 }
 

@@ -110,6 +110,7 @@ struct coffer_ext {
 	char *upper, *work; /* owned; absolute directories on one filesystem; NULL upper: read-only overlay */
 	char *seccomp_filter; /* owned; absolute path of a compiled filter (struct sock_filter array); NULL: none or linux.seccomp */
 	char *seccomp_name;   /* owned; the profile's name, for the posture: "default", a file name, "unconfined" */
+	uint32_t seccomp_flags; /* SECCOMP_FILTER_FLAG_* that the profile asks for */
 	char *seccomp_hash;   /* owned; hex sha256 of the filter bytes */
 	char *cgroup_path;    /* owned; "coffer/local/ID" below each hierarchy's root */
 	char *init_path;      /* owned; host path of coffer-init for --init; NULL: none */

@@ -36,6 +36,7 @@ static const struct field spec_coffer_fields_rows[] = {
 	ROW(struct coffer_ext, "seccompFilter", FIELD_STR, seccomp_filter),
 	ROW(struct coffer_ext, "seccompName", FIELD_STR, seccomp_name),
 	ROW(struct coffer_ext, "seccompHash", FIELD_STR, seccomp_hash),
+	ROW(struct coffer_ext, "seccompFlags", FIELD_U32, seccomp_flags),
 	ROW(struct coffer_ext, "cgroupPath", FIELD_STR, cgroup_path),
 	ROW(struct coffer_ext, "initPath", FIELD_STR, init_path),
 	ROW(struct coffer_ext, "user", FIELD_STR, user),

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One test for each bug that was found by using Coffer, named for it."""
 
+import json
+import os
 import unittest
 
 from coffer import CofferTest, wait_until
@@ -62,6 +64,17 @@ class Regressions(CofferTest):
             self.assertEqual(run.wait(20), 7)
             other.communicate(timeout=20)
             self.coffer("rm", "-f", "waited")
+
+    def test_flags_of_a_seccomp_profile_reach_the_loader(self):
+        """`flags` of a profile were read and then forgotten on the way to seccomp(2)."""
+        profile = os.path.join(self.scratch, "log.json")
+        with open(profile, "w") as f:
+            json.dump({"defaultAction": "SCMP_ACT_ALLOW", "flags": ["SECCOMP_FILTER_FLAG_LOG"], "syscalls": [{"names": ["personality"], "action": "SCMP_ACT_ERRNO"}]}, f)
+        cid = self.detached("--security-opt", f"seccomp={profile}", "busybox", "sleep", "100")
+        with open(os.path.join(self.run_dir, "containers", cid, "config.json")) as f:
+            self.assertEqual(json.load(f)["coffer"]["seccompFlags"], 2)
+        self.assertEqual(self.coffer("exec", cid, "echo", "ok").word, "ok")
+        self.coffer("rm", "-f", cid)
 
 
 if __name__ == "__main__":
