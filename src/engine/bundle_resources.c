@@ -129,7 +129,7 @@ int bundle_resources(const struct bundle_plan *b, struct runtime_spec *s, struct
 	const struct container_request *r = b->c->req;
 	struct resources_spec *res = &s->resources;
 	res->has_pids = true;
-	res->pids = r->pids_limit == 0 ? PIDS_DEFAULT : r->pids_limit;
+	res->pids = r->pids_limit == 0 ? DEFAULT_PIDS_MAX : r->pids_limit;
 	memory(r, res);
 	if (cpu(r, res) < 0 || limits(r, &s->process) < 0)
 		return err_oom(err);

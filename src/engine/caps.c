@@ -45,7 +45,7 @@ int caps_resolve(const struct container_request *r, uint64_t *ret, struct err *e
 	else if (drop_all)
 		*ret = add;
 	else
-		*ret = (CAPS_DEFAULT & ~drop) | add;
+		*ret = (DEFAULT_CAPS & ~drop) | add;
 	return 0;
 }
 

@@ -17,9 +17,9 @@
 #include "engine/engine.h"
 #include "idrange/idrange.h"
 #include "monitor/proto.h"
+#include "sandbox/defaults.h"
 #include "spec/runtime.h"
 
-#define PIDS_DEFAULT 2048
 #define SHM_DEFAULT (64u << 20)
 #define STOP_TIMEOUT_DEFAULT_S 10
 #define REQUEST_MAX (4u << 20)
@@ -180,7 +180,6 @@ struct security {
 };
 int security_parse(const struct container_request *r, struct security *ret, struct err *err);
 int caps_resolve(const struct container_request *r, uint64_t *ret, struct err *err);
-#define CAPS_DEFAULT UINT64_C(0x800405fb)
 /** user_check() - Config.User as text: digits are an id and must be in range, names start with a letter or '_'. */
 int user_check(const char *field, const char *user, struct err *err);
 int group_check(const char *field, const char *group, struct err *err);

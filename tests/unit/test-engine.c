@@ -55,10 +55,10 @@ static void test_caps(void **state)
 		const char *host;
 		uint64_t caps;
 	} rows[] = {
-		{"", CAPS_DEFAULT},
-		{",\"CapAdd\":[\"NET_RAW\"]", CAPS_DEFAULT | 1 << 13},
-		{",\"CapAdd\":[\"cap_sys_ptrace\"]", CAPS_DEFAULT | 1 << 19},
-		{",\"CapDrop\":[\"CHOWN\",\"CAP_KILL\"]", CAPS_DEFAULT & ~UINT64_C(0x21)},
+		{"", DEFAULT_CAPS},
+		{",\"CapAdd\":[\"NET_RAW\"]", DEFAULT_CAPS | 1 << 13},
+		{",\"CapAdd\":[\"cap_sys_ptrace\"]", DEFAULT_CAPS | 1 << 19},
+		{",\"CapDrop\":[\"CHOWN\",\"CAP_KILL\"]", DEFAULT_CAPS & ~UINT64_C(0x21)},
 		{",\"CapDrop\":[\"ALL\"]", 0},
 		{",\"CapDrop\":[\"all\"],\"CapAdd\":[\"KILL\"]", 1 << 5},
 		{",\"CapAdd\":[\"ALL\"]", 0x1ffffffffff},
@@ -296,7 +296,7 @@ static void test_bundle_defaults(void **state)
 	assert_int_equal(s->ns[NS_CGROUP].mode, NS_MODE_NEW);
 	assert_int_equal(s->uids.v[0].host, 1048576);
 	assert_true(s->process.no_new_privileges);
-	assert_true(s->process.caps.bounding == CAPS_DEFAULT && s->process.caps.effective == CAPS_DEFAULT && s->process.caps.permitted == CAPS_DEFAULT);
+	assert_true(s->process.caps.bounding == DEFAULT_CAPS && s->process.caps.effective == DEFAULT_CAPS && s->process.caps.permitted == DEFAULT_CAPS);
 	assert_true(s->process.caps.inheritable == 0 && s->process.caps.ambient == 0);
 	assert_int_equal(s->process.umask, 022);
 	assert_int_equal(s->resources.pids, 2048);
