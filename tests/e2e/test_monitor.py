@@ -659,7 +659,8 @@ class Slow(Case):
 
 class Terminal(Case):
     def test_resize_before_the_console_is_there(self):
-        c = self.sh("stty size", word="tty", flags=TTY)
+        # the size is set when the terminal arrives, which the program on it may see a moment later
+        c = self.sh('for i in $(seq 50); do [ "$(stty size)" = "33 101" ] && break; sleep 0.1; done; stty size', word="tty", flags=TTY)
         s = c.attach(STDOUT, raw=1)
         c.conn.resize(33, 101)
         c.conn.start()
