@@ -97,7 +97,6 @@ void jw_str(struct json_writer *w, const char *key, const char *s); /* NULL writ
 void jw_strn(struct json_writer *w, const char *key, const char *s, size_t n);
 void jw_int(struct json_writer *w, const char *key, int64_t v);
 void jw_uint(struct json_writer *w, const char *key, uint64_t v);
-void jw_real(struct json_writer *w, const char *key, double v);
 void jw_bool(struct json_writer *w, const char *key, bool v);
 void jw_null(struct json_writer *w, const char *key);
 /** jw_raw() - insert already valid JSON text. */

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
-
 #include "codec/json.h"
 
 void jw_init(struct json_writer *w, struct strbuf *out)
@@ -126,15 +124,6 @@ void jw_uint(struct json_writer *w, const char *key, uint64_t v)
 {
 	lead(w, key);
 	strbuf_addf(w->out, "%llu", (unsigned long long) v);
-}
-
-void jw_real(struct json_writer *w, const char *key, double v)
-{
-	lead(w, key);
-	if (isfinite(v))
-		strbuf_addf(w->out, "%.17g", v);
-	else
-		strbuf_adds(w->out, "null");
 }
 
 void jw_bool(struct json_writer *w, const char *key, bool v)

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/helper_ids.h"
 
 struct db;
 struct idrange;
@@ -19,7 +20,8 @@ struct idrange;
 #define IDRANGE_SIZE 65536u
 #define IDRANGE_POOL_FIRST 1048576u
 #define IDRANGE_POOL_END 4294901760u /* exclusive */
-#define IDRANGE_HELPER_BASE 4294836224u /* IDRANGE_SIZE ids for coffer-unpack and its like: in no slice, in no map */
+#define IDRANGE_HELPER_BASE HELPER_ID_FIRST /* IDRANGE_SIZE ids for coffer-unpack and its like: in no slice, in no map */
+static_assert(HELPER_ID_COUNT == IDRANGE_SIZE, "the helpers have one range");
 #define IDRANGE_EXTENTS_MAX 4 /* R7; CVE-2018-18955 */
 #define IDRANGE_LOCAL "local" /* the tenant that owns what no other tenant's slice holds */
 
@@ -51,7 +53,6 @@ struct idrange_request {
  *  "container:X", "host". Maps are "CTR:HOST:SIZE", 1..4 each; gid maps default to the uid maps. Maps without a mode mean "map".
  *  Return: 0; ERR_INVALID naming field and value. */
 int idrange_parse(const char *mode, char *const *uid_maps, char *const *gid_maps, struct idrange_request *ret, struct err *err);
-const char *idrange_mode_name(enum idrange_mode mode);
 
 /** idrange_open() - bring the tables. @db: borrowed. @cfg: strings are copied; NULL: defaults. */
 int idrange_open(struct db *db, const struct idrange_config *cfg, struct idrange **ret, struct err *err);

@@ -10,12 +10,6 @@ static const char *const mode_names[] = {
 };
 static_assert(ARRAY_LEN(mode_names) == IDRANGE_MODE_MAX_, "every mode has a name");
 
-const char *idrange_mode_name(enum idrange_mode mode)
-{
-	assert((unsigned) mode < IDRANGE_MODE_MAX_);
-	return mode_names[mode];
-}
-
 static bool overlap(uint32_t a, uint32_t a_size, uint32_t b, uint32_t b_size)
 {
 	return (uint64_t) a < (uint64_t) b + b_size && (uint64_t) b < (uint64_t) a + a_size;

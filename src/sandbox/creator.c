@@ -29,7 +29,7 @@ void sandbox_ctx_init(struct sandbox *s)
 {
 	*s = (struct sandbox) {
 		.bundle_fd = -EBADF, .report_fd = -EBADF, .stdio = {-EBADF, -EBADF, -EBADF}, .trace_fd = -EBADF, .sync = {-EBADF, -EBADF},
-		.userns_fd = -EBADF, .rootfs_mnt = -EBADF, .child = PIDREF_NULL, .root_fd = -EBADF, .proc_fd = -EBADF, .exec_fd = -EBADF,
+		.userns_fd = -EBADF, .rootfs_mnt = -EBADF, .child = PIDREF_NULL, .root_fd = -EBADF, .proc_fd = -EBADF,
 		.ext = &no_ext,
 	};
 	cgroup_init(&s->cgroup);
@@ -140,8 +140,6 @@ static int step_maps(struct sandbox *s, struct err *err)
 	s->userns_fd = open(path, O_RDONLY | O_CLOEXEC);
 	return s->userns_fd < 0 ? err_sys(err, -errno, "opening the user namespace") : handover_maps(s, err);
 }
-
-#define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
 
 static const struct step prepare_steps[] = {
 	STEP("config", "config.json", step_config),

@@ -120,7 +120,6 @@ int creds_landlock(struct sandbox *s, struct err *err)
 	int r = confine_landlock(/* scope_abstract= */ !s->plan.own_netns);
 	if (r == -EOPNOTSUPP)
 		return 0; /* absent on this host: the posture says so */
-	s->landlocked = r == 0;
 	return r < 0 ? err_sys(err, r, "landlock_restrict_self") : 0;
 }
 

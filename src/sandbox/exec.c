@@ -150,10 +150,8 @@ static int step_root(struct exec_ctx *x, struct err *err)
 
 static int step_fresh_root_ids(struct exec_ctx *x, struct err *err)
 {
-	return x->s.plan.clone_flags & CLONE_NEWUSER || x->s.spec->ns[NS_USER].mode == NS_MODE_PATH ? creds_become_root(&x->s, err) : 0;
+	return x->s.spec->ns[NS_USER].mode != NS_MODE_HOST ? creds_become_root(&x->s, err) : 0;
 }
-
-#define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
 
 static const struct step enter_steps[] = {
 	STEP("exec-config", "exec document", step_documents),

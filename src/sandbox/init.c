@@ -43,11 +43,6 @@ _Noreturn void sandbox_fail(struct sandbox *s, const struct err *err)
 	_exit(err->kind == ERR_CMD_NOT_FOUND ? 127 : err->kind == ERR_CMD_DENIED ? 126 : 1);
 }
 
-static int step_await(struct sandbox *s, struct err *err)
-{
-	return handover_receive(s, err);
-}
-
 int step_join_cgroup(struct sandbox *s, struct err *err)
 {
 	for (int i = 0; i < s->n_join; i++) {
@@ -229,8 +224,6 @@ static int step_umask(struct sandbox *s, struct err *err)
 	return 0;
 }
 
-#define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
-
 const struct step init_steps[] = {
 	/* beside the creator, which builds the root filesystem meanwhile */
 	STEP("await-maps", "user namespace", handover_await_maps),
@@ -243,7 +236,7 @@ const struct step init_steps[] = {
 	STEP("hostname", "hostname", step_hostname),
 	STEP("loopback", "network", step_loopback),
 	/* what the creator hands over */
-	STEP("await", "waiting for the mounts", step_await),
+	STEP("await", "waiting for the mounts", handover_receive),
 	STEP("root", "root filesystem", rootfs_attach),
 	STEP("mounts", "mounting", mounts_attach),
 	STEP("private-proc", "private procfs", mounts_proc),

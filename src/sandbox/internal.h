@@ -47,13 +47,11 @@ struct sandbox {
 	/* init's own */
 	int root_fd;    /* owned; the attached root, O_PATH */
 	int proc_fd;    /* owned; a private procfs (R3) */
-	int exec_fd;    /* owned; the command, opened O_PATH */
 	char command[4096]; /* path that execve gets */
 	struct sandbox_user user;
 	char **env;     /* owned; with HOME */
 	void *filter;   /* owned; compiled seccomp filter */
 	size_t filter_len; /* instructions */
-	bool landlocked;
 };
 
 void sandbox_ctx_init(struct sandbox *s);

@@ -18,12 +18,12 @@
 #include "kernel/mount.h"
 #include "kernel/path.h"
 #include "sandbox/internal.h"
+#include "sandbox/masks.h"
 
 static int mask_file(int target, struct err *err)
 {
 	_cleanup_close_ int null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
-	struct stat st;
-	if (null < 0 || fstat(null, &st) < 0 || !S_ISCHR(st.st_mode) || st.st_rdev != makedev(1, 3))
+	if (null < 0 || !mask_is_null(null))
 		return err_set(err, ERR_SYSTEM, "the host's /dev/null is not the null device");
 	_cleanup_close_ int mnt = mnt_clone(null, "", false);
 	int r = mnt < 0 ? mnt : mnt_attach(mnt, target);
@@ -128,43 +128,43 @@ int masks_apply(struct sandbox *s, struct err *err)
 	return 0;
 }
 
-static int verify_masked(struct sandbox *s, const char *path, struct err *err)
+bool mask_is_null(int fd)
 {
-	_cleanup_close_ int fd = -EBADF;
-	int r = open_mask(s, path, &fd, err);
-	if (r != 0)
-		return MIN(r, 0);
 	struct stat st;
-	if (fstat(fd, &st) < 0)
-		return err_sys(err, -errno, "'%s'", path);
-	bool null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
-	bool empty = S_ISDIR(st.st_mode) && fd_is_on(fd, 0x01021994 /* TMPFS_MAGIC */) == 1;
-	return null || empty ? 0 : err_set(err, ERR_SYSTEM, "'%s' is not masked after masking it", path);
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
 }
 
-static int verify_readonly(struct sandbox *s, const char *path, struct err *err)
+bool mask_covers(int fd)
+{
+	struct stat st;
+	return mask_is_null(fd) || (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode) && fd_is_on(fd, 0x01021994 /* TMPFS_MAGIC */) == 1);
+}
+
+bool mask_readonly(int fd)
+{
+	struct statvfs v;
+	return mask_is_null(fd) || (fstatvfs(fd, &v) == 0 && v.f_flag & ST_RDONLY);
+}
+
+/* Every path again from the root: what is seen there is what was meant. */
+static int verify(struct sandbox *s, const char *path, bool (*holds)(int fd), const char *what, struct err *err)
 {
 	_cleanup_close_ int fd = -EBADF;
 	int r = open_mask(s, path, &fd, err);
 	if (r != 0)
 		return MIN(r, 0);
-	struct statvfs v;
-	if (fstatvfs(fd, &v) < 0)
-		return err_sys(err, -errno, "'%s'", path);
-	struct stat st;
-	bool masked = fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
-	return masked || v.f_flag & ST_RDONLY ? 0 : err_set(err, ERR_SYSTEM, "'%s' is not read-only after making it so", path);
+	return holds(fd) ? 0 : err_set(err, ERR_SYSTEM, "'%s' is not %s after making it so", path, what);
 }
 
 int masks_verify(struct sandbox *s, struct err *err)
 {
 	STRV_FOREACH(path, s->spec->masked_paths) {
-		int r = strchr(path, '*') ? 0 : verify_masked(s, path, err);
+		int r = strchr(path, '*') ? 0 : verify(s, path, mask_covers, "masked", err);
 		if (r < 0)
 			return r;
 	}
 	STRV_FOREACH(path, s->spec->readonly_paths) {
-		int r = verify_readonly(s, path, err);
+		int r = verify(s, path, mask_readonly, "read-only", err);
 		if (r < 0)
 			return r;
 	}

@@ -18,6 +18,7 @@
 #include "kernel/path.h"
 #include "kernel/process.h"
 #include "sandbox/defaults.h"
+#include "sandbox/masks.h"
 
 #define PROC_TEXT_MAX (1u << 20)
 
@@ -140,18 +141,13 @@ static void read_cgroup(int proc, const char *path, struct posture_facts *f)
 	cgroup_done(&cg);
 }
 
-/* Is @path covered: the null device, an empty tmpfs, or (for @readonly) on a read-only mount? -1: it does not exist. */
+/* Is @path covered (or, for @readonly, read-only)? -1: it does not exist. */
 static int covered(int root, const char *path, bool readonly)
 {
 	_cleanup_close_ int fd = open_in_root(root, path, O_PATH, 0);
-	struct stat st;
-	struct statvfs v;
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (fd < 0)
 		return -1;
-	bool null = S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
-	if (readonly)
-		return null || (fstatvfs(fd, &v) == 0 && v.f_flag & ST_RDONLY);
-	return null || (S_ISDIR(st.st_mode) && fd_is_on(fd, 0x01021994 /* TMPFS_MAGIC */) == 1);
+	return readonly ? mask_readonly(fd) : mask_covers(fd);
 }
 
 static void read_paths(int root, const char *const *paths, bool readonly, size_t *n, size_t *seen, char *first, size_t first_size)

@@ -14,6 +14,9 @@ struct step {
 	int (*fn)(void *ctx, struct err *err);
 };
 
+/* A row; the function may take its own context type. */
+#define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
+
 /** steps_run() - run @n steps in order until one fails. @fail: name of a step that must fail (NULL: none). @trace_fd: each
  *  step's microseconds go there as text lines (-EBADF: nowhere). Return: 0, or the step's error, wrapped in "what: ". */
 int steps_run(const struct step *steps, size_t n, void *ctx, const char *fail, int trace_fd, struct err *err);
