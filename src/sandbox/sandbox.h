@@ -24,9 +24,26 @@
 
 #include "base/err.h"
 #include "base/report.h"
+#include "kernel/process.h"
+
+/* How a foreign caller (coffer-oci) differs from our engine. */
+enum sandbox_flags {
+	SANDBOX_OBEY = 1 << 0,         /* a foreign document: exactly what it says, none of our defaults, errors for what we cannot do */
+	SANDBOX_NO_PIVOT = 1 << 1,     /* --no-pivot: MS_MOVE and chroot, for a root on rootfs (initramfs) */
+	SANDBOX_KEEP_KEYRING = 1 << 2, /* --no-new-keyring */
+	SANDBOX_SYSTEMD_CGROUP = 1 << 3, /* cgroupsPath is "SLICE:PREFIX:NAME", made by systemd */
+	SANDBOX_NO_CGROUP = 1 << 4,    /* --cgroup-manager disabled */
+	SANDBOX_OWN_CHILD = 1 << 5,    /* sandbox_start(): init is the caller's own child */
+};
 
 struct sandbox_args {
 	int bundle_fd; /* borrowed; directory with config.json */
+	const char *config_file; /* borrowed; name in the bundle; NULL: "config.json" */
+	unsigned flags; /* enum sandbox_flags */
+	const char *id, *bundle; /* borrowed; for the state that hooks read; NULL with the engine */
+	int start_fd;  /* owned; listening SOCK_SEQPACKET socket on which init accepts one connection and reads one byte before it goes on to the command
+			* (OCI create and start); that connection then carries its reports; -EBADF: goes on at once. 0 is taken as -EBADF */
+	unsigned preserve_fds; /* --preserve-fds: descriptors 3 .. 3+N-1 stay open in the command */
 	int report_fd; /* owned; SOCK_SEQPACKET, CLOEXEC; its EOF means "exec'ed" */
 	int stdio[3];  /* owned; the container's ends; ignored when process.terminal (then the pty is made inside) */
 	const char *fail_step; /* fault injection: the named step fails with EIO; NULL: none */
@@ -36,8 +53,25 @@ struct sandbox_args {
  *  Context: forked child of a single-threaded program, host root. Linux >= 6.1. */
 _Noreturn void sandbox_create(const struct sandbox_args *args);
 
+/* What sandbox_start() and sandbox_exec_start() leave behind. */
+struct sandbox_started {
+	struct pidref init; /* owned; our own child */
+	char cgroup_path[512]; /* below each hierarchy's root, as sandbox_cleanup() takes it; "": none */
+	bool systemd; /* the cgroup is a scope of systemd's */
+};
+
+/** sandbox_start() - be the creator in the calling process; init is its child and @args->report_fd's other end is the caller's to read:
+ *  REPORT_CONSOLE with the terminal's master, REPORT_READY when init waits on start_fd (prestart, createRuntime and createContainer hooks have run),
+ *  REPORT_FAILED, and EOF at execve. The caller must read the socket only after the return; a terminal's message fits in it.
+ *  Return: 0 with *@ret; <0: nothing is left but perhaps a zombie that was reaped already. Context: single-threaded. */
+int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, struct err *err);
+
 struct sandbox_exec_args {
 	int bundle_fd;   /* borrowed; the container's bundle */
+	const char *config_file; /* borrowed; NULL: "config.json" */
+	unsigned flags;  /* enum sandbox_flags */
+	const char *cgroup_path; /* borrowed; NULL: as the container's document says */
+	unsigned preserve_fds;
 	const char *exec_file; /* name of the exec document in the bundle */
 	int pidfd;       /* borrowed; the container's init */
 	int pid;         /* its pid, verified against @pidfd by the caller */
@@ -48,6 +82,8 @@ struct sandbox_exec_args {
 /** sandbox_exec() - be the creator of one more process in a running container: same namespaces, cgroups, filter and
  *  never more privilege than the document says. Never returns; reports as sandbox_create(). */
 _Noreturn void sandbox_exec(const struct sandbox_exec_args *args);
+/** sandbox_exec_start() - the same from a process that stays itself: forks the creator. *@ret: the new process, our own child. */
+int sandbox_exec_start(const struct sandbox_exec_args *args, struct sandbox_started *ret, struct err *err);
 
 /** sandbox_cleanup() - remove the container's cgroups, killing what is left in them. Idempotent. @cgroup_path as in the spec.
  *  Return: 0 or -errno with @err. Context: host side. */

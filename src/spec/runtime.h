@@ -38,6 +38,46 @@ struct rlimit_spec {
 	uint64_t soft, hard;
 };
 
+/* One program that the operator's bundle asks for at a point of the life cycle (config.md "POSIX-platform Hooks"). */
+struct hook_spec {
+	char *path;   /* owned; absolute, on the host */
+	char **args;  /* owned; argv with argv[0]; NULL: the path alone */
+	char **env;   /* owned; the hook's whole environment; NULL: empty */
+	uint32_t timeout; /* seconds; 0: none given */
+};
+
+enum hook_point { HOOK_PRESTART, HOOK_CREATE_RUNTIME, HOOK_CREATE_CONTAINER, HOOK_START_CONTAINER, HOOK_POSTSTART, HOOK_POSTSTOP, HOOK_POINT_MAX_ };
+
+struct hook_list {
+	struct hook_spec *v; /* owned */
+	size_t n;
+};
+
+/* sched_setattr(2); policy NULL: not asked. */
+struct scheduler_spec {
+	char *policy;  /* owned; "SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE" */
+	char **flags;  /* owned; "SCHED_FLAG_RESET_ON_FORK", ... */
+	int nice, priority;
+	uint64_t runtime, deadline, period; /* nanoseconds; SCHED_DEADLINE */
+};
+
+struct rdt_spec { /* resctrl(5), Documentation/arch/x86/resctrl.rst */
+	bool present;
+	char *clos_id, *l3_schema, *mem_schema; /* owned; NULL: unset */
+	char **schemata; /* owned */
+	bool enable_monitoring; /* 1.3; enableCMT and enableMBM of older documents count as this */
+};
+
+struct memory_policy_spec { /* set_mempolicy(2); mode NULL: not asked */
+	char *mode;   /* owned; "MPOL_BIND", ... */
+	char *nodes;  /* owned; list like cpuset's */
+	char **flags; /* owned; "MPOL_F_STATIC_NODES", ... */
+};
+
+struct net_device_spec { /* linux.netDevices: move @host into the container's network namespace as @name */
+	char *host, *name; /* owned; name NULL: keep */
+};
+
 struct mount_spec {
 	char *destination; /* owned; absolute inside the rootfs */
 	char *type;        /* owned; "bind", "proc", "tmpfs", ...; NULL means bind when options say so */
@@ -65,8 +105,53 @@ struct keyval {
 	char *key, *value; /* owned */
 };
 
+struct blkio_device { /* one row of a blockIO list */
+	int64_t major, minor;
+	uint64_t weight, leaf_weight, rate; /* which of them is set follows from the list */
+};
+
+struct blkio_list {
+	struct blkio_device *v; /* owned */
+	size_t n;
+};
+
+enum blkio_throttle { BLKIO_READ_BPS, BLKIO_WRITE_BPS, BLKIO_READ_IOPS, BLKIO_WRITE_IOPS, BLKIO_THROTTLE_MAX_ };
+
+struct hugepage_limit {
+	char *page_size; /* owned; "2MB" */
+	uint64_t limit;  /* bytes */
+};
+
+struct rdma_limit {
+	char *device; /* owned; "mlx5_1" */
+	bool has_handles, has_objects;
+	uint32_t handles, objects;
+};
+
+struct net_priority {
+	char *name; /* owned; interface */
+	uint32_t priority;
+};
+
 struct resources_spec {
 	bool has_pids, has_memory, has_swap, has_reservation, has_shares, has_quota, has_period, has_oom_disable;
+	bool has_kernel, has_kernel_tcp, has_swappiness, has_use_hierarchy, has_check_before, has_rt_runtime, has_rt_period, has_burst, has_idle;
+	bool has_blkio_weight, has_blkio_leaf_weight, has_class_id;
+	int64_t kernel, kernel_tcp; /* memory.kernel, memory.kernelTCP: bytes */
+	uint64_t swappiness;   /* 0..100 */
+	bool use_hierarchy, check_before_update;
+	int64_t rt_runtime;    /* cpu.realtimeRuntime, microseconds */
+	uint64_t rt_period, burst; /* microseconds */
+	int64_t idle;          /* cpu.idle: 0 or 1 */
+	uint32_t blkio_weight, blkio_leaf_weight;
+	struct blkio_list blkio_weight_devices, throttle[BLKIO_THROTTLE_MAX_];
+	struct hugepage_limit *hugepages; /* owned */
+	size_t n_hugepages;
+	struct rdma_limit *rdma; /* owned */
+	size_t n_rdma;
+	uint32_t class_id;     /* network.classID */
+	struct net_priority *net_priorities; /* owned */
+	size_t n_net_priorities;
 	int64_t pids;          /* -1: no limit */
 	int64_t memory, swap, reservation; /* bytes; -1: no limit; swap is memory+swap as in cgroup v1 and docker */
 	bool oom_disable;
@@ -101,6 +186,10 @@ struct process_spec {
 	bool has_oom_score_adj;
 	int oom_score_adj;
 	char *apparmor_profile, *selinux_label; /* owned; NULL: none */
+	struct scheduler_spec scheduler;
+	char *io_class;      /* owned; ioPriority.class "IOPRIO_CLASS_BE"; NULL: not asked */
+	int io_priority;
+	char *affinity_initial, *affinity_final; /* owned; execCPUAffinity, cpu lists; NULL: not asked */
 };
 
 /* What our engine adds (key "coffer"); absent in a foreign bundle. */
@@ -141,6 +230,17 @@ struct runtime_spec {
 	size_t n_sysctls;
 	char **masked_paths, **readonly_paths; /* owned */
 	char *rootfs_propagation; /* owned */
+	char *mount_label;   /* owned; SELinux context of the mounts */
+	bool has_time_offset[2]; /* [0] monotonic, [1] boottime (time_namespaces(7)) */
+	int64_t time_secs[2];
+	uint32_t time_nanosecs[2];
+	char *personality;   /* owned; linux.personality.domain: "LINUX", "LINUX32"; NULL: not asked */
+	char **personality_flags; /* owned; reserved by the specification: none is known */
+	struct rdt_spec rdt;
+	struct memory_policy_spec memory_policy;
+	struct net_device_spec *net_devices; /* owned */
+	size_t n_net_devices;
+	struct hook_list hooks[HOOK_POINT_MAX_];
 	char *seccomp_json;  /* owned; the linux.seccomp object as text, unparsed; NULL: none */
 	struct keyval *annotations; /* owned */
 	size_t n_annotations;
@@ -180,4 +280,6 @@ void coffer_ext_done(struct coffer_ext *e);
 /** cap_from_name() - with or without "CAP_", any case. Return: number or -EINVAL. */
 int cap_from_name(const char *name);
 const char *cap_name(int cap); /* "CAP_CHOWN"; NULL above the last known */
+/** hook_point_name() - "createRuntime", as in the document. */
+const char *hook_point_name(enum hook_point p);
 #define CAP_LAST_KNOWN 40 /* CAP_CHECKPOINT_RESTORE, Linux 5.9 */
