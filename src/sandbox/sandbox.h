@@ -33,7 +33,7 @@ enum sandbox_flags {
 	SANDBOX_KEEP_KEYRING = 1 << 2, /* --no-new-keyring */
 	SANDBOX_SYSTEMD_CGROUP = 1 << 3, /* cgroupsPath is "SLICE:PREFIX:NAME", made by systemd */
 	SANDBOX_NO_CGROUP = 1 << 4,    /* --cgroup-manager disabled */
-	SANDBOX_OWN_CHILD = 1 << 5,    /* sandbox_start(): init is the caller's own child */
+	SANDBOX_ROOTLESS = 1 << 5,     /* the caller is not host root: what needs it is done by newuidmap, by init, or not at all */
 };
 
 struct sandbox_args {
@@ -41,11 +41,11 @@ struct sandbox_args {
 	const char *config_file; /* borrowed; name in the bundle; NULL: "config.json" */
 	unsigned flags; /* enum sandbox_flags */
 	const char *id, *bundle; /* borrowed; for the state that hooks read; NULL with the engine */
-	int start_fd;  /* owned; listening SOCK_SEQPACKET socket on which init accepts one connection and reads one byte before it goes on to the command
-			* (OCI create and start); that connection then carries its reports; -EBADF: goes on at once. 0 is taken as -EBADF */
+	int start_fd;  /* owned; listening SOCK_SEQPACKET unix socket on which init accepts one connection and reads one byte before it goes on to the
+			* command (OCI create and start); that connection then carries its reports (sandbox_go()); <= 0: goes on at once */
 	unsigned preserve_fds; /* --preserve-fds: descriptors 3 .. 3+N-1 stay open in the command */
 	int report_fd; /* owned; SOCK_SEQPACKET, CLOEXEC; its EOF means "exec'ed" */
-	int stdio[3];  /* owned; the container's ends; ignored when process.terminal (then the pty is made inside) */
+	int stdio[3];  /* owned; the container's ends; -EBADF: the caller's own 0, 1, 2; ignored when process.terminal (then the pty is made inside) */
 	const char *fail_step; /* fault injection: the named step fails with EIO; NULL: none */
 };
 
@@ -55,16 +55,23 @@ _Noreturn void sandbox_create(const struct sandbox_args *args);
 
 /* What sandbox_start() and sandbox_exec_start() leave behind. */
 struct sandbox_started {
-	struct pidref init; /* owned; our own child */
+	struct pidref init; /* owned; our own child (of the caller) */
+	int console_fd;     /* owned; the terminal's master when process.terminal, else -EBADF */
 	char cgroup_path[512]; /* below each hierarchy's root, as sandbox_cleanup() takes it; "": none */
 	bool systemd; /* the cgroup is a scope of systemd's */
 };
 
-/** sandbox_start() - be the creator in the calling process; init is its child and @args->report_fd's other end is the caller's to read:
- *  REPORT_CONSOLE with the terminal's master, REPORT_READY when init waits on start_fd (prestart, createRuntime and createContainer hooks have run),
- *  REPORT_FAILED, and EOF at execve. The caller must read the socket only after the return; a terminal's message fits in it.
- *  Return: 0 with *@ret; <0: nothing is left but perhaps a zombie that was reaped already. Context: single-threaded. */
+/** sandbox_start() - a container for a caller that stays itself (coffer-oci): the caller is the creator, or forks one where namespaces are joined by path;
+ *  init is the caller's child. @args->report_fd is ignored: this call reads the reports itself, runs prestart and createRuntime hooks in the caller's namespaces
+ *  when init stands before its pivot, and takes the terminal. With start_fd it returns when init waits there (state "created"), without when the
+ *  command was exec'ed. Return: 0 with *@ret; <0 with @err (ERR_CMD_NOT_FOUND, ERR_CMD_DENIED for the command itself): init is killed and reaped, its cgroup removed.
+ *  Context: single-threaded; SIGCHLD not ignored. */
 int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, struct err *err);
+
+/** sandbox_go() - OCI start: connect to @sock_path (the address that start_fd listens on), let init go on, and wait until the command was exec'ed.
+ *  Return: 0; <0 what init says (startContainer hook, seccomp, execve), ERR_NOT_FOUND when nobody listens. */
+int sandbox_go(const char *sock_path, struct err *err);
+void sandbox_started_done(struct sandbox_started *s);
 
 struct sandbox_exec_args {
 	int bundle_fd;   /* borrowed; the container's bundle */
@@ -82,7 +89,8 @@ struct sandbox_exec_args {
 /** sandbox_exec() - be the creator of one more process in a running container: same namespaces, cgroups, filter and
  *  never more privilege than the document says. Never returns; reports as sandbox_create(). */
 _Noreturn void sandbox_exec(const struct sandbox_exec_args *args);
-/** sandbox_exec_start() - the same from a process that stays itself: forks the creator. *@ret: the new process, our own child. */
+/** sandbox_exec_start() - the same from a process that stays itself: forks the creator, waits until the command was exec'ed or failed. @args->report_fd is
+ *  ignored. *@ret: the new process, the caller's child; cgroup_path is left empty. */
 int sandbox_exec_start(const struct sandbox_exec_args *args, struct sandbox_started *ret, struct err *err);
 
 /** sandbox_cleanup() - remove the container's cgroups, killing what is left in them. Idempotent. @cgroup_path as in the spec.
