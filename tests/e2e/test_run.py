@@ -486,7 +486,9 @@ class Survival(CofferTest):
             p.wait()
         self.coffer("ps", "-a")
         for cid in self.coffer("ps", "-aq", "--no-trunc").out.split():
-            self.coffer("rm", "-f", cid)
+            gone = self.coffer("rm", "-f", cid, check=False)  # its monitor may be removing it at this very moment
+            self.assertTrue(gone.code == 0 or "No such container" in gone.err, gone)
+        self.assertTrue(wait_until(lambda: not self.coffer("ps", "-aq").word, 10), "still listed after its removal")
         self.assertNothingLeft()
         self.assertEqual(self.sh("echo well").word, "well")
 
