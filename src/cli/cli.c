@@ -14,7 +14,7 @@
 #include "base/str.h"
 #include "cli/command.h"
 #include "cli/link.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 struct top_options {
 	const char *host; /* borrowed */

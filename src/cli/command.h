@@ -5,7 +5,7 @@
 #pragma once
 
 #include "cli/cli.h"
-#include "cli/flag.h"
+#include "base/flag.h"
 
 struct http_conn;
 

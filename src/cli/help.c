@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 #include "cli/command.h"
-#include "cli/term.h"
+#include "base/term.h"
 
 #define HELP_COLUMN_MAX 38
 

@@ -9,7 +9,7 @@
 #include "base/id.h"
 #include "cli/table.h"
 #include "cli/template.h"
-#include "cli/term.h"
+#include "base/term.h"
 
 #define OUTPUT_MAX (256 << 20)
 #define TABLE_COLS_MAX 24

@@ -5,7 +5,7 @@
 #include <strings.h>
 
 #include "base/num.h"
-#include "cli/flag.h"
+#include "base/flag.h"
 
 enum mount_type { TYPE_VOLUME = 1, TYPE_BIND = 2, TYPE_TMPFS = 4 };
 

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "cli/flag.h"
+#include "base/flag.h"
 
 struct container_options {
 	/* what to run */

@@ -8,7 +8,7 @@
 #include "cli/call.h"
 #include "cli/pretty.h"
 #include "cli/table.h"
-#include "cli/term.h"
+#include "base/term.h"
 
 struct posture_options {
 	const char *format; /* borrowed */

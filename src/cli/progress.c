@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
-#include "cli/term.h"
+#include "base/term.h"
 #include "codec/json.h"
 
 #define LINE_MAX_BYTES (1 << 20)

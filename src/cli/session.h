@@ -13,8 +13,8 @@
 
 #include "cli/command.h"
 #include "cli/detach.h"
-#include "cli/signals.h"
-#include "cli/term.h"
+#include "base/signals.h"
+#include "base/term.h"
 #include "http/client.h"
 
 struct session {

@@ -5,8 +5,8 @@
 #include <unistd.h>
 
 #include "cli/link.h"
-#include "cli/signals.h"
-#include "cli/term.h"
+#include "base/signals.h"
+#include "base/term.h"
 
 void side_done(struct side *s)
 {

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
+#include "base/signo.h"
 #include "base/str.h"
 #include "db/db.h"
 #include "engine/engine.h"
@@ -185,8 +186,6 @@ int user_check(const char *field, const char *user, struct err *err);
 int group_check(const char *field, const char *group, struct err *err);
 /** user_numeric() - "uid:gid" wholly in digits. */
 bool user_numeric(const char *user, uint32_t *ret_uid, uint32_t *ret_gid);
-/** signal_parse() - "TERM", "SIGTERM", "15", "RTMIN+3". Return: 1..64 or ERR_INVALID. */
-int signal_parse(const char *s, struct err *err);
 /** sysctl_check() - against the allow-list. @own_net: the container has a network namespace of its own. @ret_key: owned, dotted. */
 int sysctl_check(const char *key, const char *value, bool own_net, char **ret_key, struct err *err);
 /** rlimit_name() - "nofile" to "RLIMIT_NOFILE"; NULL when there is none. */

@@ -9,9 +9,9 @@
 
 #include "base/str.h"
 #include "cli/command.h"
-#include "cli/flag.h"
+#include "base/flag.h"
 #include "cli/options.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 struct sample {
 	bool tty, stdin_open, quiet;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/flag.h"
+#include "base/flag.h"
 
 #include <errno.h>
 #include <stdio.h>
 
 #include "base/num.h"
 #include "base/str.h"
-#include "cli/suggest.h"
+#include "base/suggest.h"
 
 struct parse {
 	const struct flag_table *const *tables;
