@@ -36,9 +36,12 @@ enum sandbox_flags {
 	SANDBOX_ROOTLESS = 1 << 5,     /* the caller is not host root: what needs it is done by newuidmap, by init, or not at all */
 };
 
+struct runtime_spec;
+
 struct sandbox_args {
 	int bundle_fd; /* borrowed; directory with config.json */
 	const char *config_file; /* borrowed; name in the bundle; NULL: "config.json" */
+	struct runtime_spec *spec; /* borrowed; sandbox_start(): the document, parsed already, perhaps edited; NULL: read it from the bundle */
 	unsigned flags; /* enum sandbox_flags */
 	const char *id, *bundle; /* borrowed; for the state that hooks read; NULL with the engine */
 	int start_fd;  /* owned; listening SOCK_SEQPACKET unix socket on which init accepts one connection and reads one byte before it goes on to the
