@@ -5,6 +5,8 @@
 #include <jansson.h>
 #include <strings.h>
 
+#include "codec/json_internal.h"
+
 static inline json_t *J(const struct json *v)
 {
 	return (json_t *) v;
@@ -43,8 +45,12 @@ int json_parse(const char *text, size_t len, size_t max, const char *what, struc
 		return err_set(err, ERR_INVALID, "%s: %zu bytes of JSON, at most %zu are taken", what, len, max);
 	if (too_deep(text, len))
 		return err_set(err, ERR_INVALID, "%s: JSON nested deeper than %d levels", what, JSON_DEPTH_MAX);
+	_cleanup_free_ char *marked = NULL;
+	size_t marked_len = 0;
+	if (json_big_quote(text, len, &marked, &marked_len) < 0)
+		return err_oom(err);
 	json_error_t je;
-	json_t *j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
+	json_t *j = json_loadb(marked ?: text, marked ? marked_len : len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &je);
 	if (!j)
 		return err_set(err, ERR_INVALID, "%s: not valid JSON: line %d, column %d: %s", what, je.line, je.column, je.text);
 	*ret = (struct json *) j;
@@ -69,7 +75,9 @@ enum json_kind json_kind(const struct json *v)
 		[JSON_INTEGER] = JSON_KIND_INT,   [JSON_REAL] = JSON_KIND_REAL,   [JSON_TRUE] = JSON_KIND_BOOL,
 		[JSON_FALSE] = JSON_KIND_BOOL,    [JSON_NULL] = JSON_KIND_NULL,
 	};
-	return v ? kinds[json_typeof(J(v))] : JSON_KIND_ABSENT;
+	if (!v)
+		return JSON_KIND_ABSENT;
+	return json_big_value(json_string_value(J(v)), NULL) ? JSON_KIND_INT : kinds[json_typeof(J(v))];
 }
 
 const char *json_kind_name(enum json_kind k)
@@ -97,7 +105,7 @@ const struct json *json_get_fold(const struct json *v, const char *key)
 
 const char *json_str(const struct json *v, const char *fallback)
 {
-	return json_is_string(J(v)) ? json_string_value(J(v)) : fallback;
+	return json_kind(v) == JSON_KIND_STRING ? json_string_value(J(v)) : fallback;
 }
 
 int64_t json_int(const struct json *v, int64_t fallback)
@@ -157,7 +165,10 @@ int json_each(const struct json *v, int (*fn)(const char *key, const struct json
 
 char *json_dump(const struct json *v)
 {
-	return json_dumps(J(v), JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text = json_dumps(J(v), JSON_COMPACT | JSON_ENCODE_ANY);
+	if (text)
+		json_big_unquote(text);
+	return text;
 }
 
 int json_strv(const struct json *v, const char *what, char ***ret, struct err *err)
@@ -227,6 +238,8 @@ int json_read_i64(const struct json *obj, const char *key, int64_t *ret, struct 
 {
 	const struct json *v;
 	int r = expect(obj, key, JSON_KIND_INT, &v, err);
+	if (r > 0 && json_is_string(J(v)))
+		return err_set(err, ERR_INVALID, "%s: %s is more than 9223372036854775807", key, json_string_value(J(v)) + 1);
 	if (r > 0)
 		*ret = json_integer_value(J(v));
 	return MIN(r, 0);
@@ -239,6 +252,8 @@ int json_read_u64(const struct json *obj, const char *key, uint64_t *ret, struct
 	int r = expect(obj, key, JSON_KIND_INT, &j, err);
 	if (r <= 0)
 		return r;
+	if (json_big_value(json_string_value(J(j)), ret))
+		return 0;
 	v = json_integer_value(J(j));
 	if (v < 0)
 		return err_set(err, ERR_INVALID, "%s: %lld is negative", key, (long long) v);

@@ -3,7 +3,8 @@
  * JSON: a strict reader over jansson (this room's door) and a streaming writer. The reader refuses duplicate keys, trailing
  * data, invalid UTF-8, embedded NULs and documents over the caller's size and depth (R15, R17). Values are immutable and
  * borrowed from their document. Accessors take NULL for "absent" and answer with the fallback, so lookups chain without checks;
- * a *wrong type* is told by the json_read_* table reader, which names field and value.
+ * a *wrong type* is told by the json_read_* table reader, which names field and value. Whole numbers up to 2^64-1 are exact: those
+ * above 2^63-1 are given by json_read_u64() alone (json_int() answers with its fallback), and json_dump() writes them as they were.
  */
 #pragma once
 

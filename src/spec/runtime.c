@@ -1,21 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The runtime document's structs: birth, death, builders and id maps. Reading is in runtime_parse.c, writing in runtime_write.c. */
-#include "spec/runtime.h"
+/* The runtime document's structs: birth, death, builders and id maps. What is in them stands in the tables of runtime_*.c. */
+#include "spec/runtime_fields.h"
 
 #include <errno.h>
 
 struct runtime_spec *runtime_spec_new(void)
 {
 	return calloc(1, sizeof(struct runtime_spec));
-}
-
-static void keyvals_done(struct keyval *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		free(v[i].key);
-		free(v[i].value);
-	}
-	free(v);
 }
 
 void id_map_done(struct id_map *m)
@@ -26,79 +17,25 @@ void id_map_done(struct id_map *m)
 
 void process_spec_done(struct process_spec *p)
 {
-	strv_free(p->args);
-	strv_free(p->env);
-	free(p->cwd);
-	free(p->groups);
-	for (size_t i = 0; i < p->n_rlimits; i++)
-		free(p->rlimits[i].name);
-	free(p->rlimits);
-	free(p->apparmor_profile);
-	free(p->selinux_label);
+	spec_fields_done(&spec_process_fields, p);
+	strv_free(p->warnings);
 	*p = (struct process_spec){0};
 }
 
 void coffer_ext_done(struct coffer_ext *e)
 {
-	strv_free(e->layers);
-	free(e->upper);
-	free(e->work);
-	free(e->seccomp_filter);
-	free(e->seccomp_name);
-	free(e->seccomp_hash);
-	free(e->cgroup_path);
-	free(e->init_path);
-	free(e->user);
-	strv_free(e->group_names);
+	spec_fields_done(&spec_coffer_fields, e);
 	*e = (struct coffer_ext){0};
-}
-
-static void mount_spec_done(struct mount_spec *m)
-{
-	free(m->destination);
-	free(m->type);
-	free(m->source);
-	strv_free(m->options);
-	id_map_done(&m->uids);
-	id_map_done(&m->gids);
-}
-
-static void resources_done(struct resources_spec *r)
-{
-	free(r->cpus);
-	free(r->mems);
-	free(r->devices);
-	keyvals_done(r->unified, r->n_unified);
 }
 
 struct runtime_spec *runtime_spec_free(struct runtime_spec *s)
 {
 	if (!s)
 		return NULL;
-	free(s->version);
-	free(s->hostname);
-	free(s->domainname);
-	free(s->root_path);
+	spec_fields_done(&spec_document_fields, s);
 	process_spec_done(&s->process);
-	for (size_t i = 0; i < s->n_mounts; i++)
-		mount_spec_done(&s->mounts[i]);
-	free(s->mounts);
 	for (int i = 0; i < NS_KIND_MAX_; i++)
 		free(s->ns[i].path);
-	id_map_done(&s->uids);
-	id_map_done(&s->gids);
-	for (size_t i = 0; i < s->n_devices; i++)
-		free(s->devices[i].path);
-	free(s->devices);
-	free(s->cgroups_path);
-	resources_done(&s->resources);
-	keyvals_done(s->sysctls, s->n_sysctls);
-	strv_free(s->masked_paths);
-	strv_free(s->readonly_paths);
-	free(s->rootfs_propagation);
-	free(s->seccomp_json);
-	keyvals_done(s->annotations, s->n_annotations);
-	coffer_ext_done(&s->coffer);
 	free(s);
 	return NULL;
 }
@@ -133,7 +70,7 @@ int runtime_spec_add_mount(struct runtime_spec *s, const char *dst, const char *
 	struct mount_spec *m = &v[s->n_mounts];
 	if (dup_opt(dst, &m->destination) < 0 || dup_opt(type, &m->type) < 0 || dup_opt(src, &m->source) < 0 ||
 	    strv_dup(options, &m->options) < 0) {
-		mount_spec_done(m);
+		spec_fields_done(&spec_mount_fields, m);
 		return -ENOMEM;
 	}
 	s->n_mounts++;

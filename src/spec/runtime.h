@@ -190,6 +190,7 @@ struct process_spec {
 	char *io_class;      /* owned; ioPriority.class "IOPRIO_CLASS_BE"; NULL: not asked */
 	int io_priority;
 	char *affinity_initial, *affinity_final; /* owned; execCPUAffinity, cpu lists; NULL: not asked */
+	char **warnings;     /* owned; what the runtime has to say aloud and goes on: capabilities that nobody here knows (config.md) */
 };
 
 /* What our engine adds (key "coffer"); absent in a foreign bundle. */
