@@ -59,7 +59,9 @@ static int idmapped_target(pid_t pid, struct err *err)
 	_cleanup_close_ int m = mnt_clone(UNPACK_FD_TARGET, "", /* recursive= */ false);
 	if (m < 0)
 		return err_sys(err, m, "unpacker: cloning the target's mount");
-	int r = mnt_idmap(m, ns, /* recursive= */ false);
+	int r = mnt_propagation(m, MS_PRIVATE, /* recursive= */ false); /* pivot_root(2) takes no shared mount, and under systemd every one is */
+	if (r >= 0)
+		r = mnt_idmap(m, ns, /* recursive= */ false);
 	if (r == -EINVAL || r == -EOPNOTSUPP)
 		return err_set(err, ERR_UNSUPPORTED, "the filesystem of the state directory cannot be idmapped: put it on ext4, xfs or btrfs");
 	if (r >= 0)

@@ -5,7 +5,7 @@ import json
 import os
 import unittest
 
-from coffer import CofferTest, wait_until
+from coffer import CofferTest, read_text, wait_until
 
 
 class Regressions(CofferTest):
@@ -75,6 +75,28 @@ class Regressions(CofferTest):
             self.assertEqual(json.load(f)["coffer"]["seccompFlags"], 2)
         self.assertEqual(self.coffer("exec", cid, "echo", "ok").word, "ok")
         self.coffer("rm", "-f", cid)
+
+
+class SharedMounts(CofferTest):
+    """On a host whose mounts are shared, as systemd makes them."""
+
+    ETC = {"/etc/subuid": ""}  # with a mount namespace of its own, which is then made shared: the test's host is left alone
+
+    @classmethod
+    def _with_etc(cls, files):
+        command = super()._with_etc(files)
+        # a slave first, so that nothing can reach the real host, then shared with what comes out of this namespace
+        return command[:-1] + ["mount --make-rshared /; " + command[-1]]
+
+    def test_images_are_unpacked(self):
+        """The unpacker's target stayed a peer of the host's mount: pivot_root refused it, and no image could be loaded under systemd."""
+        self.assertEqual(self.sh("echo ok").word, "ok")
+
+    def test_nothing_mounted_inside_appears_outside(self):
+        """No mount of a container is a peer of one of the host's."""
+        cid = self.detached("--cap-add", "SYS_ADMIN", "--device", "/dev/full:/dev/other", "-v", f"{self.scratch}:/mnt", "busybox", "sleep", "100")
+        peers = [line for line in read_text(f"/proc/{self.pid(cid)}/mountinfo").splitlines() if " shared:" in line]
+        self.assertEqual(peers, [])
 
 
 if __name__ == "__main__":
