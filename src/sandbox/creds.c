@@ -37,6 +37,8 @@ int creds_become_root(struct sandbox *s, struct err *err)
 
 int creds_keyring(struct sandbox *s, struct err *err)
 {
+	if (s->flags & SANDBOX_KEEP_KEYRING)
+		return 0;
 	int r = confine_keyring();
 	/* a kernel without keys has nothing to keep apart; over quota is a failure like any other */
 	return r < 0 && r != -ENOSYS ? err_sys(err, r, "joining a new session keyring") : 0;
@@ -63,7 +65,9 @@ int creds_ids(struct sandbox *s, struct err *err)
 	gid_t groups[SANDBOX_GROUPS_MAX];
 	for (size_t i = 0; i < u->n_groups; i++)
 		groups[i] = u->groups[i];
-	if (syscall(SYS_setgroups, u->n_groups, groups) < 0)
+	/* setgroups is denied in a user namespace whose owner mapped its own gid alone (user_namespaces(7)): nothing can be dropped or added there */
+	bool denied_is_fine = (s->rootless || s->nested) && s->process->n_groups == 0;
+	if (syscall(SYS_setgroups, u->n_groups, groups) < 0 && !(errno == EPERM && denied_is_fine))
 		return err_sys(err, -errno, "setting %zu groups", u->n_groups);
 	int r = set_ids(u->uid, u->gid);
 	if (r == -EINVAL)
@@ -126,10 +130,13 @@ int creds_landlock(struct sandbox *s, struct err *err)
 int creds_filter_load(struct sandbox *s, struct err *err)
 {
 	const char *path = s->ext->seccomp_filter;
+	if (!path && s->spec->seccomp_json && s->compile)
+		return s->compile(s, err);
 	if (!path)
 		return s->spec->seccomp_json
 			? err_set(err, ERR_UNSUPPORTED, "linux.seccomp: the bundle has a profile and no compiled filter")
 			: 0;
+	s->filter_flags = s->ext->seccomp_flags;
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st) < 0)
@@ -150,7 +157,7 @@ static int load_filter(struct sandbox *s, struct err *err)
 {
 	if (!s->filter)
 		return 0;
-	int r = confine_seccomp(s->filter, s->filter_len, s->ext->seccomp_flags);
+	int r = s->filter_notify ? listener_load(s) : confine_seccomp(s->filter, s->filter_len, s->filter_flags);
 	return r < 0 ? err_sys(err, r, "%zu instructions", s->filter_len) : 0;
 }
 

@@ -26,35 +26,53 @@ struct exec_ctx {
 	struct process_spec process;
 	struct coffer_ext ext;
 	int procs_fd; /* owned; v2 cgroup.procs, -EBADF: none */
+	int (*compile)(struct sandbox *s, struct err *err);
 };
+
+static int read_documents(struct exec_ctx *x, struct err *err)
+{
+	struct sandbox *s = &x->s;
+	_cleanup_free_ char *config = NULL, *text = NULL;
+	if (!s->spec) {
+		ssize_t n = read_file(s->bundle_fd, s->config_file, EXEC_MAX, &config);
+		if (n < 0)
+			return err_sys(err, (int) n, "reading %s", s->config_file);
+		int r = runtime_spec_parse(config, (size_t) n, &s->spec, err);
+		if (r < 0)
+			return r;
+	}
+	s->process = x->args->process;
+	if (s->process)
+		return 0;
+	ssize_t n = read_file(s->bundle_fd, x->args->exec_file, EXEC_MAX, &text);
+	if (n < 0)
+		return err_sys(err, (int) n, "reading %s", x->args->exec_file);
+	s->process = &x->process;
+	return exec_spec_parse(text, (size_t) n, &x->process, &x->ext, err);
+}
 
 static int step_documents(struct exec_ctx *x, struct err *err)
 {
 	struct sandbox *s = &x->s;
-	_cleanup_free_ char *config = NULL, *text = NULL;
-	ssize_t n = read_file(s->bundle_fd, "config.json", EXEC_MAX, &config);
-	if (n < 0)
-		return err_sys(err, (int) n, "reading config.json");
-	int r = runtime_spec_parse(config, (size_t) n, &s->spec, err);
+	int r = read_documents(x, err);
 	if (r < 0)
 		return r;
-	n = read_file(s->bundle_fd, x->args->exec_file, EXEC_MAX, &text);
-	if (n < 0)
-		return err_sys(err, (int) n, "reading %s", x->args->exec_file);
-	r = exec_spec_parse(text, (size_t) n, &x->process, &x->ext, err);
-	if (r < 0)
-		return r;
-	x->ext.present = true;
-	s->process = &x->process;
-	s->ext = &x->ext;
-	return plan_build(s->spec, &s->plan, err);
+	if (sandbox_obeys(s)) {
+		s->rootless = geteuid() != 0;
+		s->compile = x->compile;
+	} else {
+		x->ext.present = true;
+		s->ext = &x->ext;
+	}
+	return plan_build(s->spec, s->flags, &s->plan, err);
 }
 
 /* What the container may not do its exec'ed processes may not do either. */
 static int step_no_more(struct exec_ctx *x, struct err *err)
 {
-	const struct process_spec *own = &x->s.spec->process;
-	struct process_spec *p = &x->process;
+	const struct process_spec *own = &x->s.spec->process, *p = x->s.process;
+	if (sandbox_obeys(&x->s))
+		return 0; /* the operator's own word, as runc and crun take it */
 	if (own->has_caps && (!p->has_caps || p->caps.bounding & ~own->caps.bounding))
 		return err_set(err, ERR_DENIED, "process.capabilities: more than the container itself has");
 	if (own->no_new_privileges && !p->no_new_privileges)
@@ -63,7 +81,7 @@ static int step_no_more(struct exec_ctx *x, struct err *err)
 		return err_set(err, ERR_DENIED, "coffer.seccompFilter: the container has one, so has every process in it");
 	if (x->s.spec->coffer.landlock)
 		x->ext.landlock = true;
-	return 0;
+	return sandbox_obeys(&x->s) ? 0 : lsm_no_more(&x->s, err);
 }
 
 static int step_cgroup_open(struct exec_ctx *x, struct err *err)
@@ -95,7 +113,7 @@ static int foreign_namespaces(pid_t pid, int *ret)
 		int flag;
 	} types[] = {
 		{"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS}, {"pid", CLONE_NEWPID},       {"net", CLONE_NEWNET},
-		{"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP},
+		{"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS}, {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME},
 	};
 	*ret = 0;
 	for (size_t i = 0; i < ARRAY_LEN(types); i++) {
@@ -103,7 +121,9 @@ static int foreign_namespaces(pid_t pid, int *ret)
 		struct stat a, b;
 		(void) snprintf(theirs, sizeof(theirs), "/proc/%d/ns/%s", (int) pid, types[i].name);
 		(void) snprintf(ours, sizeof(ours), "/proc/self/ns/%s", types[i].name);
-		if (stat(theirs, &a) < 0 || stat(ours, &b) < 0)
+		if (stat(ours, &b) < 0 && errno == ENOENT)
+			continue; /* a kernel without that kind */
+		if (stat(theirs, &a) < 0)
 			return -errno;
 		if (a.st_ino != b.st_ino)
 			*ret |= types[i].flag;
@@ -156,15 +176,18 @@ static int step_fresh_root_ids(struct exec_ctx *x, struct err *err)
 static const struct step enter_steps[] = {
 	STEP("exec-config", "exec document", step_documents),
 	STEP("exec-bounds", "exec document", step_no_more),
+	STEP("exec-lsm-check", "LSM label", lsm_prepare),
 	STEP("exec-filter", "seccomp filter", creds_filter_load),
 	STEP("exec-cgroup", "cgroup", step_cgroup_open),
 	STEP("exec-limits", "resource limits", limits_raise),
+	STEP("exec-attributes", "process attributes", attributes_before),
 	STEP("exec-enter", "namespaces", step_enter),
 };
 
 static const struct step process_steps[] = {
 	STEP("exec-join", "cgroup", step_join),
 	STEP("exec-root-ids", "user namespace", step_fresh_root_ids),
+	STEP("exec-lsm-attributes", "LSM label", lsm_open),
 	STEP("exec-keyring", "session keyring", creds_keyring),
 	STEP("exec-root", "root filesystem", step_root),
 	STEP("exec-user", "user", user_resolve),
@@ -172,11 +195,14 @@ static const struct step process_steps[] = {
 	STEP("exec-stdio", "standard streams", step_stdio),
 	STEP("exec-environment", "environment", step_environment),
 	STEP("exec-rlimits", "resource limits", limits_apply),
+	STEP("exec-own-attributes", "process attributes", attributes_own),
 	STEP("exec-ids", "user and groups", creds_ids),
 	STEP("exec-deathsig", "parent death signal", step_deathsig),
 	STEP("exec-cwd", "working directory", command_cwd),
 	STEP("exec-command", "command", command_find),
 	STEP("exec-bounding", "capabilities", creds_bounding),
+	STEP("exec-hooks", "seccomp listener", start_hooks_before_pivot),
+	STEP("exec-lsm", "LSM label", lsm_apply),
 	STEP("exec-no-new-privs", "no_new_privs", creds_no_new_privs),
 	STEP("exec-landlock", "Landlock", creds_landlock),
 	STEP("exec-seccomp-early", "seccomp filter", creds_seccomp_early),
@@ -188,19 +214,27 @@ static const struct step process_steps[] = {
 static _Noreturn void exec_main(struct exec_ctx *x)
 {
 	struct err err;
-	(void) umask(x->process.has_umask ? (mode_t) x->process.umask : 0022);
+	(void) umask(x->s.process->has_umask ? (mode_t) x->s.process->umask : 0022);
 	if (steps_run(process_steps, ARRAY_LEN(process_steps), x, x->s.fail_step, -EBADF, &err) < 0)
 		sandbox_fail(&x->s, &err);
 	_exit(1);
 }
 
-_Noreturn void sandbox_exec(const struct sandbox_exec_args *args)
+_Noreturn void exec_create(const struct sandbox_exec_args *args, int (*compile)(struct sandbox *s, struct err *err))
 {
 	static struct exec_ctx x; /* large; the forked child has one */
 	struct err err;
 	sandbox_ctx_init(&x.s);
 	x.args = args;
+	x.compile = compile;
 	x.s.is_exec = true;
+	x.s.fail_step = args->fail_step;
+	x.s.flags = args->flags;
+	x.s.config_file = args->config_file ? args->config_file : "config.json";
+	x.s.spec = args->spec;
+	x.s.id = args->id;
+	x.s.bundle = args->bundle;
+	x.s.preserve_fds = args->preserve_fds;
 	x.s.bundle_fd = args->bundle_fd;
 	x.s.report_fd = args->report_fd;
 	memcpy(x.s.stdio, args->stdio, sizeof(x.s.stdio));
@@ -211,4 +245,9 @@ _Noreturn void sandbox_exec(const struct sandbox_exec_args *args)
 		sandbox_fail(&x.s, &err);
 	}
 	_exit(0);
+}
+
+_Noreturn void sandbox_exec(const struct sandbox_exec_args *args)
+{
+	exec_create(args, NULL);
 }

@@ -62,22 +62,6 @@ static int step_cgroupns(struct sandbox *s, struct err *err)
 	return 0;
 }
 
-static int step_shared_ns(struct sandbox *s, struct err *err)
-{
-	static const int types[NS_KIND_MAX_] = {
-		[NS_PID] = 0, [NS_NET] = CLONE_NEWNET, [NS_IPC] = CLONE_NEWIPC, [NS_UTS] = CLONE_NEWUTS, [NS_CGROUP] = CLONE_NEWCGROUP,
-	};
-	for (int k = 0; k < NS_KIND_MAX_; k++) {
-		const struct ns_spec *ns = &s->spec->ns[k];
-		if (ns->mode != NS_MODE_PATH || !types[k])
-			continue;
-		_cleanup_close_ int fd = open(ns->path, O_RDONLY | O_CLOEXEC);
-		if (fd < 0 || setns(fd, types[k]) < 0)
-			return err_sys(err, -errno, "'%s'", ns->path);
-	}
-	return 0;
-}
-
 static int step_propagation(struct sandbox *s, struct err *err)
 {
 	/* In a new user namespace the copied mounts are slaves already (mount_namespaces(7)) and nothing of ours reaches the host. The tree goes
@@ -89,28 +73,15 @@ static int step_propagation(struct sandbox *s, struct err *err)
 
 static int step_hostname(struct sandbox *s, struct err *err)
 {
+	if (sandbox_obeys(s) && !s->has_own[NS_UTS] && (s->spec->hostname || s->spec->domainname))
+		return err_set(err, ERR_INVALID, "%s needs a uts namespace that is not the host's", s->spec->hostname ? "hostname" : "domainname");
 	if (!(s->plan.clone_flags & CLONE_NEWUTS))
-		return 0;
+		return 0; /* one that was joined has its names from its owner */
 	if (s->spec->hostname && sethostname(s->spec->hostname, strlen(s->spec->hostname)) < 0)
 		return err_sys(err, -errno, "hostname '%s'", s->spec->hostname);
 	if (s->spec->domainname && setdomainname(s->spec->domainname, strlen(s->spec->domainname)) < 0)
 		return err_sys(err, -errno, "domainname '%s'", s->spec->domainname);
 	return 0;
-}
-
-/* One sysctl through the private procfs, never across a mount or a link. */
-static int write_sysctl(struct sandbox *s, const char *key, const char *value, struct err *err)
-{
-	char path[256] = "sys/";
-	if (str_copy(path + 4, sizeof(path) - 4, key) < 0 || strchr(key, '/') || strstr(key, ".."))
-		return err_set(err, ERR_INVALID, "linux.sysctl: '%s' is not a name like net.ipv4.ip_forward", key);
-	for (char *p = path + 4; *p; p++)
-		if (*p == '.')
-			*p = '/';
-	_cleanup_close_ int fd = open_xdev_none(s->proc_fd, path, O_WRONLY, 0);
-	if (fd < 0)
-		return err_sys(err, fd, "linux.sysctl: %s", key);
-	return write(fd, value, strlen(value)) < 0 ? err_sys(err, -errno, "linux.sysctl: %s = '%s'", key, value) : 0;
 }
 
 static int step_loopback(struct sandbox *s, struct err *err)
@@ -123,51 +94,6 @@ static int step_loopback(struct sandbox *s, struct err *err)
 	if (sock < 0 || ioctl(sock, SIOCSIFFLAGS, &r) < 0)
 		return err_sys(err, -errno, "bringing lo up");
 	return 0;
-}
-
-static int step_sysctl(struct sandbox *s, struct err *err)
-{
-	if (s->ext->ping_group && s->plan.own_netns) {
-		/* ping without CAP_NET_RAW: ICMP sockets for every group that is mapped (icmp(7)) */
-		uint32_t last = 0, host;
-		for (size_t i = 0; i < s->spec->gids.n; i++)
-			last = MAX(last, s->spec->gids.v[i].ctr + (s->spec->gids.v[i].size - 1));
-		char text[32];
-		(void) snprintf(text, sizeof(text), "0 %u", s->spec->gids.n == 1 && id_map_to_host(&s->spec->gids, last, &host) ? last : 0);
-		int r = write_sysctl(s, "net.ipv4.ping_group_range", text, err);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < s->spec->n_sysctls; i++) {
-		int r = write_sysctl(s, s->spec->sysctls[i].key, s->spec->sysctls[i].value, err);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int step_lock_userns(struct sandbox *s, struct err *err)
-{
-	/* no user namespace inside even if seccomp fails (R7): then unshare -U gives ENOSPC */
-	if (!s->ext->lock_userns || !(s->plan.clone_flags & CLONE_NEWUSER))
-		return 0;
-	return write_sysctl(s, "user.max_user_namespaces", "0", err);
-}
-
-static int step_readonly_root(struct sandbox *s, struct err *err)
-{
-	int r = mnt_attr(s->root_fd, MOUNT_ATTR_NODEV | (s->spec->root_readonly ? MOUNT_ATTR_RDONLY : 0), 0, false);
-	return r < 0 ? err_sys(err, r, "root filesystem options") : 0;
-}
-
-static int step_pivot(struct sandbox *s, struct err *err)
-{
-	int r = mnt_pivot(s->root_fd);
-	if (r < 0)
-		return err_sys(err, r, "pivot_root");
-	s->root_fd = safe_close(s->root_fd);
-	s->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return s->root_fd < 0 ? err_sys(err, -errno, "opening the new root") : 0;
 }
 
 int step_stdio(struct sandbox *s, struct err *err)
@@ -189,7 +115,10 @@ int step_stdio(struct sandbox *s, struct err *err)
 		if (fstat(i, &st) == 0 && S_ISFIFO(st.st_mode) && fchown(i, s->user.uid, (gid_t) -1) < 0)
 			continue; /* as docker: only a convenience */
 	}
-	int r = cloexec_from(3);
+	int r = cloexec_from(3 + s->preserve_fds);
+	for (unsigned i = 0; r == 0 && i < s->preserve_fds; i++)
+		if (fcntl((int) (3 + i), F_SETFD, 0) < 0)
+			r = -errno;
 	return r < 0 ? err_sys(err, r, "close-on-exec") : 0;
 }
 
@@ -207,8 +136,16 @@ int step_environment(struct sandbox *s, struct err *err)
 	return 0;
 }
 
+static int step_undumpable(struct sandbox *s, struct err *err)
+{
+	/* see step_clone(): the creator's own doing where it is root */
+	return s->rootless && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? err_sys(err, -errno, "prctl") : 0;
+}
+
 int step_deathsig(struct sandbox *s, struct err *err)
 {
+	if (sandbox_obeys(s))
+		return 0; /* whoever called the runtime looks after the container */
 	/* The monitor is the parent: without it nobody would reap or report, so the container goes with it (P8). */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		return err_sys(err, -errno, "prctl");
@@ -227,11 +164,13 @@ static int step_umask(struct sandbox *s, struct err *err)
 const struct step init_steps[] = {
 	/* beside the creator, which builds the root filesystem meanwhile */
 	STEP("await-maps", "user namespace", handover_await_maps),
+	STEP("not-dumpable", "user namespace", step_undumpable),
 	STEP("cgroup-join", "cgroup", step_join_cgroup),
 	STEP("root-ids", "user namespace", creds_become_root),
+	STEP("lsm-attributes", "LSM label", lsm_open),
 	STEP("keyring", "session keyring", creds_keyring),
 	STEP("cgroup-namespace", "cgroup namespace", step_cgroupns),
-	STEP("shared-namespaces", "joining namespaces", step_shared_ns),
+	STEP("join-mount", "namespaces", namespaces_join_mount),
 	STEP("propagation", "mount propagation", step_propagation),
 	STEP("hostname", "hostname", step_hostname),
 	STEP("loopback", "network", step_loopback),
@@ -241,28 +180,33 @@ const struct step init_steps[] = {
 	STEP("mounts", "mounting", mounts_attach),
 	STEP("private-proc", "private procfs", mounts_proc),
 	STEP("devices", "devices", dev_populate),
-	STEP("sysctl", "sysctls", step_sysctl),
-	STEP("userns-lock", "locking nested user namespaces", step_lock_userns),
+	STEP("sysctl", "sysctls", sysctl_apply),
+	STEP("userns-lock", "locking nested user namespaces", sysctl_lock_userns),
 	STEP("user", "user", user_resolve),
 	STEP("make-cwd", "working directory", command_make_cwd),
 	STEP("console", "terminal", dev_console),
 	STEP("masks", "masked and read-only paths", masks_apply),
 	STEP("masks-verify", "masked and read-only paths", masks_verify),
-	STEP("root-options", "root filesystem", step_readonly_root),
-	STEP("pivot", "root filesystem", step_pivot),
+	STEP("root-options", "root filesystem", rootfs_options),
+	STEP("hooks", "hooks", start_hooks_before_pivot),
+	STEP("pivot", "root filesystem", rootfs_enter),
 	STEP("stdio", "standard streams", step_stdio),
 	STEP("environment", "environment", step_environment),
 	STEP("umask", "umask", step_umask),
 	STEP("rlimits", "resource limits", limits_apply),
+	STEP("own-attributes", "process attributes", attributes_own),
 	STEP("ids", "user and groups", creds_ids),
 	STEP("deathsig", "parent death signal", step_deathsig),
 	STEP("cwd", "working directory", command_cwd),
 	STEP("command", "command", command_find),
 	STEP("bounding", "capabilities", creds_bounding),
+	STEP("lsm", "LSM label", lsm_apply),
 	STEP("no-new-privs", "no_new_privs", creds_no_new_privs),
 	STEP("landlock", "Landlock", creds_landlock),
+	STEP("start-early", "start", start_wait_early),
 	STEP("seccomp-early", "seccomp filter", creds_seccomp_early),
 	STEP("caps", "capabilities", creds_caps),
+	STEP("start", "start", start_wait_late),
 	STEP("seccomp", "seccomp filter", creds_seccomp),
 	STEP("exec", "exec", command_exec),
 };

@@ -7,6 +7,7 @@
 
 #include "kernel/cgroup.h"
 #include "kernel/process.h"
+#include "sandbox/lsm.h"
 #include "sandbox/plan.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/step.h"
@@ -25,6 +26,15 @@ struct sandbox_user {
 struct sandbox {
 	const char *fail_step; /* borrowed */
 	bool is_exec;          /* one more process in a running container */
+	bool own_child;        /* init is the creator's own child, not its parent's (sandbox_start() without a fork) */
+	bool rootless;         /* the creator is not root: it may neither clone host mounts nor make nodes; init does what it can */
+	bool nested;           /* the creator is root of a user namespace that is not the host's: no device nodes, no id beyond its map */
+	unsigned flags;        /* enum sandbox_flags */
+	const char *config_file; /* borrowed; name in the bundle */
+	const char *id, *bundle; /* borrowed; for the state that hooks read; NULL with the engine */
+	int32_t host_pid;      /* the new process as its starter sees it; 0 until it was asked */
+	int start_fd;          /* owned; where init waits for OCI's start; -EBADF: it does not */
+	unsigned preserve_fds;
 	int bundle_fd;         /* borrowed */
 	int report_fd;         /* owned */
 	int stdio[3];          /* owned; -EBADF with a terminal */
@@ -35,11 +45,14 @@ struct sandbox {
 	const struct coffer_ext *ext;       /* borrowed */
 	struct plan plan;
 
+	struct lsm_state lsm;
 	struct cgroup cgroup;
 	int join_fds[CG_CONTROLLER_MAX_]; /* owned; v1 `tasks` files that the new process writes "0" to */
 	int n_join;
 
 	int sync[2];    /* owned; SOCK_SEQPACKET between creator [0] and init [1] */
+	int ns_fds[NS_KIND_MAX_]; /* owned; namespaces that are joined by path, opened before anything is joined; -EBADF */
+	bool has_own[NS_KIND_MAX_]; /* the container's namespace of that kind is not the creator's */
 	int userns_fd;  /* owned; the container's user namespace, -EBADF on the host's */
 	int rootfs_mnt; /* owned; detached root mount */
 	struct pidref child; /* owned; init, as the creator sees it */
@@ -52,9 +65,27 @@ struct sandbox {
 	char **env;     /* owned; with HOME */
 	void *filter;   /* owned; compiled seccomp filter */
 	size_t filter_len; /* instructions */
+	uint32_t filter_flags; /* SECCOMP_FILTER_FLAG_* */
+	bool filter_notify; /* it has SCMP_ACT_NOTIFY: the listener goes to @listener_path */
+	char *listener_path, *listener_metadata; /* owned; NULL: none */
+	int (*compile)(struct sandbox *s, struct err *err); /* linux.seccomp to @filter; NULL where no foreign document comes (keeps the compiler out of the monitor) */
 };
 
+/* A foreign document (SANDBOX_OBEY): no extension of ours, obeyed as it stands. */
+static inline bool sandbox_obeys(const struct sandbox *s)
+{
+	return s->flags & SANDBOX_OBEY;
+}
+
 void sandbox_ctx_init(struct sandbox *s);
+/** creator_init() - a context from @args. */
+void creator_init(struct sandbox *s, const struct sandbox_args *args);
+/** creator_prepare() - the creator's steps up to the first that changes it. creator_finish() - the rest, with the clone. Return: 0; <0: init, if
+ *  there is one, was killed. */
+int creator_prepare(struct sandbox *s, struct err *err);
+int creator_finish(struct sandbox *s, struct err *err);
+/** creator_joins() - whether the rest changes the creator's own namespaces for good. Valid after creator_prepare(). */
+bool creator_joins(const struct sandbox *s);
 /** sandbox_fail() - report @err and leave. */
 _Noreturn void sandbox_fail(struct sandbox *s, const struct err *err);
 
@@ -63,14 +94,44 @@ int limits_raise(struct sandbox *s, struct err *err);   /* host side: what only 
 int limits_apply(struct sandbox *s, struct err *err);   /* in the new process, late */
 int limits_cgroup(struct sandbox *s, struct err *err);  /* write the cgroup's knobs */
 
+/* namespaces.c: by path and of time */
+int namespaces_open(struct sandbox *s, struct err *err);  /* creator, host side: what is joined by path */
+int namespaces_join(struct sandbox *s, struct err *err);  /* creator, right before the clone: all but the mount namespace */
+int namespaces_join_mount(struct sandbox *s, struct err *err); /* init */
+int namespaces_time(struct sandbox *s, struct err *err);  /* creator: a new time namespace with its offsets, for the children */
+
+/* attributes.c: what the kernel keeps per process and a document may ask for */
+int attributes_before(struct sandbox *s, struct err *err); /* forked creator, on itself before it joins anything: oom score, scheduler, io priority, initial affinity */
+int attributes_after(struct sandbox *s, struct err *err);  /* the same on s->child, where the creator is not forked */
+int attributes_own(struct sandbox *s, struct err *err);   /* in the process itself: personality, memory policy, final affinity */
+
+/* rootless.c: what an ordinary user's creator does by other means */
+int rootless_maps(struct sandbox *s, struct err *err); /* uid_map and gid_map of s->child: alone, or by newuidmap and newgidmap */
+
+/* sysctl.c */
+int sysctl_apply(struct sandbox *s, struct err *err);
+int sysctl_lock_userns(struct sandbox *s, struct err *err);
+
+/* ready.c: where the new process waits for others */
+int start_hooks_before_pivot(struct sandbox *s, struct err *err);
+int start_wait_late(struct sandbox *s, struct err *err);  /* with no_new_privs: after the capabilities went */
+int start_wait_early(struct sandbox *s, struct err *err); /* without: before the filter, which needs CAP_SYS_ADMIN to load */
+int listener_load(struct sandbox *s); /* load the filter, hand its listener on. Return: 0 or -errno */
+
+/* filter.c: linux.seccomp of a foreign document */
+int filter_compile(struct sandbox *s, struct err *err);
+
 /* rootfs.c */
 int rootfs_build(struct sandbox *s, struct err *err);   /* creator: layers, overlay -> rootfs_mnt */
 int rootfs_attach(struct sandbox *s, struct err *err);  /* init: attach it over "/" and open it */
+int rootfs_options(struct sandbox *s, struct err *err); /* init: what is read-only only once everything is there */
+int rootfs_enter(struct sandbox *s, struct err *err);   /* init: make it the root directory */
 
 /* mounts.c */
 int mounts_prepare(struct sandbox *s, struct err *err); /* creator: detached clones of bind sources */
 int mounts_attach(struct sandbox *s, struct err *err);  /* init: everything in the plan's order */
 int mounts_proc(struct sandbox *s, struct err *err);    /* init: the private procfs */
+int mounts_finish(struct sandbox *s, struct err *err);  /* init: what had to be written to until now becomes read-only */
 
 /* dev.c */
 int dev_populate(struct sandbox *s, struct err *err);
@@ -100,6 +161,9 @@ int creds_landlock(struct sandbox *s, struct err *err);
 int creds_filter_load(struct sandbox *s, struct err *err); /* creator: read the compiled filter */
 int creds_seccomp(struct sandbox *s, struct err *err);     /* last but execve */
 int creds_seccomp_early(struct sandbox *s, struct err *err); /* without no_new_privs: while CAP_SYS_ADMIN is held */
+
+/* exec.c */
+_Noreturn void exec_create(const struct sandbox_exec_args *args, int (*compile)(struct sandbox *s, struct err *err));
 
 /* init.c */
 _Noreturn void init_main(struct sandbox *s);

@@ -36,6 +36,7 @@ enum sandbox_flags {
 	SANDBOX_ROOTLESS = 1 << 5,     /* the caller is not host root: what needs it is done by newuidmap, by init, or not at all */
 };
 
+struct process_spec;
 struct runtime_spec;
 
 struct sandbox_args {
@@ -79,6 +80,9 @@ void sandbox_started_done(struct sandbox_started *s);
 struct sandbox_exec_args {
 	int bundle_fd;   /* borrowed; the container's bundle */
 	const char *config_file; /* borrowed; NULL: "config.json" */
+	struct runtime_spec *spec; /* borrowed; sandbox_exec_start(): the container's document, parsed; NULL: read config_file */
+	const struct process_spec *process; /* borrowed; sandbox_exec_start(): the process to run; NULL: read exec_file */
+	const char *id, *bundle; /* borrowed; as in sandbox_args */
 	unsigned flags;  /* enum sandbox_flags */
 	const char *cgroup_path; /* borrowed; NULL: as the container's document says */
 	unsigned preserve_fds;
@@ -87,6 +91,7 @@ struct sandbox_exec_args {
 	int pid;         /* its pid, verified against @pidfd by the caller */
 	int report_fd;   /* owned; as above */
 	int stdio[3];    /* owned; as above */
+	const char *fail_step; /* as above */
 };
 
 /** sandbox_exec() - be the creator of one more process in a running container: same namespaces, cgroups, filter and

@@ -334,15 +334,20 @@ static size_t emit_arch(struct bpf_writer *w, const struct table *t)
 
 /* ---- all of it ---- */
 
-static int check_notify(const struct seccomp_profile *p, struct err *err)
+bool seccomp_profile_notifies(const struct seccomp_profile *p)
 {
 	bool notify = p->default_ret == SECCOMP_RET_USER_NOTIF;
 	for (size_t i = 0; i < p->n_rules; i++)
 		notify = notify || p->rules[i].ret == SECCOMP_RET_USER_NOTIF;
-	if (!notify)
+	return notify;
+}
+
+static int check_notify(const struct seccomp_profile *p, const struct seccomp_env *env, struct err *err)
+{
+	if ((env->flags & SECCOMP_ENV_ALLOW_NOTIFY) || !seccomp_profile_notifies(p))
 		return 0;
 	return err_set(err, ERR_UNSUPPORTED,
-		       "seccomp profile: SCMP_ACT_NOTIFY needs a listener, which this version does not start; use another action");
+		       "seccomp profile: SCMP_ACT_NOTIFY needs a listener, which only coffer-oci hands on (linux.seccomp.listenerPath); use another action");
 }
 
 static int table_build(struct table *t, const struct seccomp_profile *p, const struct seccomp_env *env, enum seccomp_arch arch,
@@ -368,7 +373,7 @@ int seccomp_compile(const struct seccomp_profile *p, const struct seccomp_env *e
 	_cleanup_(table_done) struct table native = {0}, sub = {0};
 	_cleanup_(bpf_writer_done) struct bpf_writer w = {0};
 	bool listed = env->arch == SECCOMP_ARCH_X86_64 && (p->arches >> SECCOMP_ARCH_X86 & 1);
-	int r = check_notify(p, err);
+	int r = check_notify(p, env, err);
 	if (r >= 0)
 		r = table_build(&native, p, env, env->arch, err);
 	if (r >= 0 && listed && (env->flags & SECCOMP_ENV_ALLOW_SUBARCHES))

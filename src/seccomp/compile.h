@@ -26,6 +26,8 @@ enum {
 	 * does): socketcall and ipc pass their arguments behind a pointer, so an argument rule on socket (AF_ALG, AF_VSOCK) would
 	 * not hold there. x32 and 32-bit arm stay shut in any case: there is no table for them */
 	SECCOMP_ENV_ALLOW_SUBARCHES = 1 << 1,
+	/* SCMP_ACT_NOTIFY is compiled: the caller loads the filter with SECCOMP_FILTER_FLAG_NEW_LISTENER and hands the listener on */
+	SECCOMP_ENV_ALLOW_NOTIFY = 1 << 2,
 };
 
 struct seccomp_env {
@@ -43,8 +45,10 @@ struct seccomp_program {
 
 /** seccomp_env_init() - this machine: native architecture, running kernel's version; no capability, no flag. */
 void seccomp_env_init(struct seccomp_env *env);
-/** seccomp_compile() - compile @p for @env. Return: 0 with *@ret (seccomp_program_done); ERR_UNSUPPORTED for SCMP_ACT_NOTIFY;
- *  ERR_INVALID when it comes to more than 4096 instructions. */
+/** seccomp_profile_notifies() - whether @p has SCMP_ACT_NOTIFY anywhere. */
+bool seccomp_profile_notifies(const struct seccomp_profile *p);
+/** seccomp_compile() - compile @p for @env. Return: 0 with *@ret (seccomp_program_done); ERR_UNSUPPORTED for SCMP_ACT_NOTIFY without
+ *  SECCOMP_ENV_ALLOW_NOTIFY; *  ERR_INVALID when it comes to more than 4096 instructions. */
 int seccomp_compile(const struct seccomp_profile *p, const struct seccomp_env *env, struct seccomp_program *ret, struct err *err);
 /** seccomp_compile_allow() - a filter for a helper process of ours: @names (NULL-terminated) are allowed, anything else gets
  *  @else_ret (SECCOMP_RET_*). Names that this architecture lacks are skipped; a name that none has is ERR_INVALID. */

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Namespaces that are not simply made by clone3: those joined by path, and time. All paths are opened on the host side before
+ * anything is joined; then the creator joins them with host privilege, the user namespace last, because that costs it its
+ * capabilities over the others. It never comes back: only a forked creator takes these steps. The mount namespace is joined by init,
+ * so that the creator keeps the host's /proc.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "kernel/compat.h"
+#include "kernel/path.h"
+#include "sandbox/internal.h"
+
+#define NSFS_MAGIC_ 0x6e736673 /* linux/magic.h NSFS_MAGIC */
+
+static const struct {
+	const char *name, *file; /* in the document; below /proc/self/ns */
+	int flag;
+} kinds[NS_KIND_MAX_] = {
+	[NS_USER] = {"user", "user", CLONE_NEWUSER}, [NS_MOUNT] = {"mount", "mnt", CLONE_NEWNS}, [NS_PID] = {"pid", "pid", CLONE_NEWPID},
+	[NS_NET] = {"network", "net", CLONE_NEWNET}, [NS_IPC] = {"ipc", "ipc", CLONE_NEWIPC},    [NS_UTS] = {"uts", "uts", CLONE_NEWUTS},
+	[NS_CGROUP] = {"cgroup", "cgroup", CLONE_NEWCGROUP}, [NS_TIME] = {"time", "time", CLONE_NEWTIME},
+};
+
+static bool is_own(int fd, const char *file)
+{
+	char path[32];
+	struct stat theirs, ours;
+	(void) str_format(path, sizeof(path), "/proc/self/ns/%s", file);
+	return fstat(fd, &theirs) == 0 && stat(path, &ours) == 0 && theirs.st_ino == ours.st_ino;
+}
+
+int namespaces_open(struct sandbox *s, struct err *err)
+{
+	for (int k = 0; k < NS_KIND_MAX_; k++) {
+		const struct ns_spec *ns = &s->spec->ns[k];
+		s->has_own[k] = ns->mode == NS_MODE_NEW;
+		if (ns->mode != NS_MODE_PATH)
+			continue;
+		s->ns_fds[k] = open(ns->path, O_RDONLY | O_CLOEXEC);
+		if (s->ns_fds[k] < 0)
+			return err_sys(err, -errno, "linux.namespaces: %s namespace '%s'", kinds[k].name, ns->path);
+		if (fd_is_on(s->ns_fds[k], NSFS_MAGIC_) != 1)
+			return err_set(err, ERR_INVALID, "linux.namespaces: '%s' is not a namespace", ns->path);
+		s->has_own[k] = !is_own(s->ns_fds[k], kinds[k].file);
+	}
+	s->userns_fd = s->ns_fds[NS_USER] < 0 ? -EBADF : fcntl(s->ns_fds[NS_USER], F_DUPFD_CLOEXEC, 3);
+	return 0;
+}
+
+int namespaces_join(struct sandbox *s, struct err *err)
+{
+	static const enum ns_kind order[] = {NS_NET, NS_IPC, NS_UTS, NS_CGROUP, NS_PID, NS_TIME, NS_USER};
+	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
+		enum ns_kind k = order[i];
+		/* joining the user namespace that one is in already is an error (setns(2)); a document may well name it */
+		if (s->ns_fds[k] < 0 || (k == NS_USER && !s->has_own[k]))
+			continue;
+		if (setns(s->ns_fds[k], kinds[k].flag) < 0)
+			return err_sys(err, -errno, "linux.namespaces: joining the %s namespace '%s'", kinds[k].name, s->spec->ns[k].path);
+		s->ns_fds[k] = safe_close(s->ns_fds[k]);
+	}
+	return 0;
+}
+
+int namespaces_join_mount(struct sandbox *s, struct err *err)
+{
+	if (s->ns_fds[NS_MOUNT] < 0)
+		return 0;
+	if (setns(s->ns_fds[NS_MOUNT], CLONE_NEWNS) < 0)
+		return err_sys(err, -errno, "linux.namespaces: joining the mount namespace '%s'", s->spec->ns[NS_MOUNT].path);
+	s->ns_fds[NS_MOUNT] = safe_close(s->ns_fds[NS_MOUNT]);
+	return 0;
+}
+
+int namespaces_time(struct sandbox *s, struct err *err)
+{
+	static const char *const clocks[] = {"monotonic", "boottime"};
+	if (s->spec->ns[NS_TIME].mode != NS_MODE_NEW)
+		return 0;
+	/* children are born into it; the offsets can be written until the first one is (time_namespaces(7)) */
+	if (unshare(CLONE_NEWTIME) < 0)
+		return err_sys(err, -errno, "linux.namespaces: a time namespace");
+	for (int i = 0; i < 2; i++) {
+		char text[96];
+		if (!s->spec->has_time_offset[i])
+			continue;
+		(void) snprintf(text, sizeof(text), "%s %lld %u\n", clocks[i], (long long) s->spec->time_secs[i], s->spec->time_nanosecs[i]);
+		int r = write_file(AT_FDCWD, "/proc/self/timens_offsets", text);
+		if (r < 0)
+			return err_sys(err, r, "linux.timeOffsets: %s: %lld s", clocks[i], (long long) s->spec->time_secs[i]);
+	}
+	return 0;
+}
