@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resource limits: rlimits, the oom score, and the knobs of the container's cgroup on v1 and v2.
+ * Resource limits: rlimits, and the knobs of the container's cgroup on v1 and v2.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,16 +49,6 @@ static int raise_one(const struct rlimit_spec *l, struct err *err)
 	return 0;
 }
 
-static int write_oom_score(const struct process_spec *p, struct err *err)
-{
-	if (!p->has_oom_score_adj)
-		return 0;
-	char text[16];
-	(void) snprintf(text, sizeof(text), "%d", p->oom_score_adj);
-	int r = write_file(AT_FDCWD, "/proc/self/oom_score_adj", text);
-	return r < 0 ? err_sys(err, r, "oomScoreAdj %d", p->oom_score_adj) : 0;
-}
-
 int limits_raise(struct sandbox *s, struct err *err)
 {
 	const struct process_spec *p = s->process;
@@ -67,7 +57,7 @@ int limits_raise(struct sandbox *s, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	return write_oom_score(p, err);
+	return 0;
 }
 
 int limits_apply(struct sandbox *s, struct err *err)
