@@ -23,6 +23,15 @@ int confine_seccomp(const void *filter, size_t n, unsigned flags)
 	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) < 0 ? -errno : 0;
 }
 
+bool confine_seccomp_takes(unsigned flag)
+{
+	/* a flag that only goes with a listener is EINVAL alone; the filter at NULL is EFAULT once the flags were taken */
+	for (int with = 0; with < 2; with++)
+		if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flag | (with ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0), NULL) < 0 && errno == EFAULT)
+			return true;
+	return false;
+}
+
 int confine_keyring(void)
 {
 	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 ? -errno : 0;

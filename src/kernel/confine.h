@@ -11,6 +11,8 @@
 int confine_no_new_privs(void);
 /** confine_seccomp() - install @n instructions of classic BPF (struct sock_filter array) as a filter. @flags: SECCOMP_FILTER_FLAG_*. Source: seccomp(2). */
 int confine_seccomp(const void *filter, size_t n, unsigned flags);
+/** confine_seccomp_takes() - whether the running kernel knows the SECCOMP_FILTER_FLAG_* bit @flag. Installs nothing. */
+bool confine_seccomp_takes(unsigned flag);
 /** confine_keyring() - a new anonymous session keyring. Source: keyctl(2) KEYCTL_JOIN_SESSION_KEYRING. -ENOSYS: kernel without keys. */
 int confine_keyring(void);
 /** landlock_abi() - the running kernel's Landlock ABI, 0: none. Source: landlock_create_ruleset(2). */

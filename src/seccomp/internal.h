@@ -27,5 +27,3 @@ const char *seccomp_goarch_name(enum seccomp_arch arch);
 int seccomp_errno_find(const char *name);
 /** seccomp_flag_find() - "SECCOMP_FILTER_FLAG_LOG" to its bit, or 0. */
 uint32_t seccomp_flag_find(const char *name);
-/** seccomp_flag_name() - name of flag row @i and its bit; NULL past the end. */
-const char *seccomp_flag_name(size_t i, uint32_t *ret_bit);

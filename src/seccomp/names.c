@@ -76,6 +76,11 @@ const struct seccomp_action *seccomp_action_find(const char *name)
 	return NULL;
 }
 
+const char *seccomp_action_at(size_t i)
+{
+	return i < ARRAY_LEN(actions) ? actions[i].name : NULL;
+}
+
 const char *seccomp_action_name(uint32_t ret)
 {
 	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
@@ -122,6 +127,11 @@ enum seccomp_arch seccomp_arch_find(const char *name, bool *ret_known)
 			return (enum seccomp_arch) i;
 	*ret_known = find(other_arches, ARRAY_LEN(other_arches), name) >= 0;
 	return SECCOMP_ARCH_INVALID_;
+}
+
+const char *seccomp_arch_at(size_t i)
+{
+	return i < ARRAY_LEN(arches) ? arches[i].token : NULL;
 }
 
 const char *seccomp_arch_token(enum seccomp_arch arch)

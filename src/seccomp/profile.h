@@ -89,7 +89,13 @@ int seccomp_default_write_json(struct strbuf *out, struct err *err);
 
 /** seccomp_action_name() - "SCMP_ACT_ERRNO" for a kernel return value; NULL when it is none. */
 const char *seccomp_action_name(uint32_t ret);
-/** seccomp_op_name() - "SCMP_CMP_EQ". */
+/** seccomp_op_name() - "SCMP_CMP_EQ"; NULL for one that JSON has no word for. */
 const char *seccomp_op_name(enum seccomp_op op);
+/* The words of the format by index, NULL past the last: for `features`. */
+const char *seccomp_action_at(size_t i);
+/** seccomp_arch_at() - architectures whose calls we can judge; other names are taken and judge nothing. */
+const char *seccomp_arch_at(size_t i);
+/** seccomp_flag_name() - name of flag row @i and its bit. */
+const char *seccomp_flag_name(size_t i, uint32_t *ret_bit);
 /** seccomp_cap_name() - "CAP_SYS_ADMIN"; NULL above the last known. */
 const char *seccomp_cap_name(unsigned cap);

@@ -79,7 +79,7 @@ struct net_device_spec { /* linux.netDevices: move @host into the container's ne
 };
 
 struct mount_spec {
-	char *destination; /* owned; absolute inside the rootfs */
+	char *destination; /* owned; inside the rootfs; one that does not start with '/' is below the root (config.md 1.2), our engine writes none */
 	char *type;        /* owned; "bind", "proc", "tmpfs", ...; NULL means bind when options say so */
 	char *source;      /* owned; may be NULL */
 	char **options;    /* owned */
