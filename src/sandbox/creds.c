@@ -102,8 +102,9 @@ int creds_caps(struct sandbox *s, struct err *err)
 		return 0;
 	const struct caps_spec *c = &s->process->caps;
 	int r = caps_set(usable(s, c->effective), usable(s, c->permitted), known(c->inheritable));
+	/* a document may name ambient capabilities that it keeps from the sets they must be in (runc's own "spec" does): the kernel has none of those */
 	if (r == 0)
-		r = caps_raise_ambient(known(c->ambient));
+		r = caps_raise_ambient(known(sandbox_obeys(s) ? c->ambient & c->permitted & c->inheritable : c->ambient));
 	return r < 0 ? err_sys(err, r, "the capability sets") : 0;
 }
 
