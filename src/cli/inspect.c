@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "cli/call.h"
-#include "cli/pretty.h"
+#include "base/pretty.h"
 #include "cli/template.h"
 
 #define OUTPUT_MAX ((size_t) 256 << 20)

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "base/id.h"
-#include "cli/table.h"
+#include "base/table.h"
 #include "cli/template.h"
 #include "base/term.h"
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli/call.h"
-#include "cli/pretty.h"
-#include "cli/table.h"
+#include "base/pretty.h"
+#include "base/table.h"
 #include "base/term.h"
 
 struct posture_options {

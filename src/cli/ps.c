@@ -8,7 +8,7 @@
 #include "base/num.h"
 #include "cli/call.h"
 #include "cli/list.h"
-#include "cli/table.h"
+#include "base/table.h"
 
 #define COMMAND_WIDTH 20
 

@@ -12,9 +12,9 @@
 #include "cli/demux.h"
 #include "cli/detach.h"
 #include "cli/list.h"
-#include "cli/pretty.h"
+#include "base/pretty.h"
 #include "cli/progress.h"
-#include "cli/table.h"
+#include "base/table.h"
 #include "cli/template.h"
 
 static const char doc_text[] = "{\"Id\":\"abc\",\"N\":3,\"F\":1.5,\"Off\":false,\"State\":{\"Running\":true,\"Health\":null},\"Config\":{\"Labels\":{\"a.b\":\"x\",\"c\":\"y\"},"

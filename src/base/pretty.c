@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/pretty.h"
+#include "base/pretty.h"
 
 #include <ctype.h>
 
