@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of this room share: one invocation's global options, and a command as a row of data.
+ */
+#pragma once
+
+#include <limits.h>
+
+#include "base/err.h"
+#include "base/flag.h"
+#include "base/str.h"
+
+enum oci_log_level { OCI_LOG_ERROR, OCI_LOG_WARN, OCI_LOG_INFO, OCI_LOG_DEBUG };
+
+/* Global options, and what follows from them. */
+struct oci {
+	char root[PATH_MAX]; /* absolute; where the containers' directories are */
+	unsigned sandbox_flags; /* enum sandbox_flags */
+	const char *log_file;   /* borrowed; NULL: stderr */
+	bool log_json;
+	enum oci_log_level log_level;
+	const struct oci_command *command; /* the one that runs; NULL before it is known */
+};
+
+enum oci_command_mode {
+	OCI_STRICT_ORDER = 1, /* options end at the first positional argument: what follows is another program's */
+};
+
+#define OCI_ARGS_ANY SIZE_MAX
+
+struct oci_command {
+	const char *name;
+	const char *usage;    /* "[OPTIONS] CONTAINER" */
+	const char *summary;  /* one line */
+	const char *examples; /* lines, each indented by two */
+	const struct flag_table *flags; /* NULL: none */
+	size_t options_size;  /* bytes of the struct that @flags fill; starts as zeros */
+	size_t min_args, max_args;
+	unsigned mode;        /* enum oci_command_mode */
+	int fail_code;        /* exit code of a failure; 0: 1 */
+	/** run() - @options: as @flags say. Return: exit code, or <0 with @err. */
+	int (*run)(struct oci *o, void *options, const char **args, size_t n_args, struct err *err);
+};
+
+/** oci_commands() - every command, in the order of the help. */
+const struct oci_command *const *oci_commands(size_t *ret_n);
+/** oci_command_find() - NULL when there is none. */
+const struct oci_command *oci_command_find(const char *name);
+
+/** oci_log() - one line to --log, or to stderr without it; levels above --log-level are dropped. */
+void oci_log(const struct oci *o, enum oci_log_level level, const char *fmt, ...) _printf_(3, 4);
+/** oci_fail() - a failure: to --log, and as one plain line to stderr. */
+void oci_fail(const struct oci *o, const char *message);
+/** oci_log_level_parse() - "debug", "info", "warning", "warn", "error", "fatal", "panic". Return: level or -EINVAL. */
+int oci_log_level_parse(const char *s);
+
+/** oci_help() / oci_help_command() - to stdout. */
+void oci_help(void);
+void oci_help_command(const struct oci_command *c);
+extern const struct flag_table oci_global_flags;
+
+/** oci_print() - all of @b to stdout, in one write where the kernel lets us. Return: 0; <0 with @err (a text cut short by memory, a closed stdout). */
+int oci_print(const struct strbuf *b, struct err *err);
+
+/** oci_root_default() - into @o->root: /run/coffer-oci, or below XDG_RUNTIME_DIR when we are not the host's root. */
+int oci_root_default(struct oci *o, struct err *err);
+/** oci_is_rootless() - not uid 0, or in a user namespace that does not map every id. */
+bool oci_is_rootless(void);
+
+/* One row a command, each in the file of its noun. */
+extern const struct oci_command oci_create, oci_start, oci_state, oci_kill, oci_delete, oci_run, oci_exec, oci_list, oci_ps, oci_pause, oci_resume, oci_update,
+	oci_events, oci_spec, oci_features;
