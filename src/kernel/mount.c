@@ -2,6 +2,7 @@
 #include "kernel/mount.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -57,6 +58,24 @@ int mnt_new(const char *fstype, const char *const (*opts)[2], unsigned attrs)
 	return mnt_create(fsfd, attrs);
 }
 
+int mnt_pick(int mntfd)
+{
+	int fd = (int) syscall(SYS_fspick, mntfd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+	return fd < 0 ? -errno : fd;
+}
+
+int mnt_reconfigure(int fsfd)
+{
+	return fsconfig_(fsfd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0);
+}
+
+int mnt_mount_on(int target_fd, const char *source, const char *fstype, unsigned long flags, const char *data)
+{
+	char path[32];
+	(void) snprintf(path, sizeof(path), "/proc/self/fd/%d", target_fd);
+	return mount(source, path, fstype, flags, data) < 0 ? -errno : 0;
+}
+
 char *mnt_last_message(int fsfd, char *buf, size_t size)
 {
 	ssize_t n = read(fsfd, buf, size - 1);
@@ -83,7 +102,7 @@ static int setattr(int fd, struct mount_attr *a, bool recursive)
 int mnt_attr(int mntfd, uint64_t set, uint64_t clear, bool recursive)
 {
 	/* the atime modes are a field, not bits: whoever sets one must clear the field (mount_setattr(2)) */
-	if (set & MOUNT_ATTR__ATIME)
+	if ((set | clear) & MOUNT_ATTR__ATIME)
 		clear |= MOUNT_ATTR__ATIME;
 	struct mount_attr a = {.attr_set = set, .attr_clr = clear};
 	return set || clear ? setattr(mntfd, &a, recursive) : 0;
@@ -123,41 +142,9 @@ int mnt_pivot(int root_fd)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
-static const struct {
-	const char *name;
-	uint64_t set, clear;
-} options[] = {
-	{"ro", MOUNT_ATTR_RDONLY, 0},
-	{"rw", 0, MOUNT_ATTR_RDONLY},
-	{"nosuid", MOUNT_ATTR_NOSUID, 0},
-	{"suid", 0, MOUNT_ATTR_NOSUID},
-	{"nodev", MOUNT_ATTR_NODEV, 0},
-	{"dev", 0, MOUNT_ATTR_NODEV},
-	{"noexec", MOUNT_ATTR_NOEXEC, 0},
-	{"exec", 0, MOUNT_ATTR_NOEXEC},
-	{"noatime", MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME},
-	{"atime", 0, MOUNT_ATTR__ATIME},
-	{"relatime", MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME},
-	{"strictatime", MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME},
-	{"nodiratime", MOUNT_ATTR_NODIRATIME, 0},
-	{"diratime", 0, MOUNT_ATTR_NODIRATIME},
-	{"nosymfollow", MOUNT_ATTR_NOSYMFOLLOW, 0},
-	{"symfollow", 0, MOUNT_ATTR_NOSYMFOLLOW},
-	{"defaults", 0, 0},
-};
-
-bool mnt_attr_from_option(const char *opt, uint64_t *set, uint64_t *clear, bool *recursive)
+int mnt_chroot(int root_fd)
 {
-	/* "rro", "rnosuid", ...: the recursive twins (runtime-spec config.md "Linux mount options") */
-	for (int rec = 0; rec <= (opt[0] == 'r' && recursive); rec++)
-		for (size_t i = 0; i < ARRAY_LEN(options); i++) {
-			if (strcmp(opt + rec, options[i].name) != 0)
-				continue;
-			*set = (*set & ~options[i].clear) | options[i].set;
-			*clear = (*clear & ~options[i].set) | options[i].clear;
-			if (rec)
-				*recursive = true;
-			return true;
-		}
-	return false;
+	if (fchdir(root_fd) < 0 || chroot(".") < 0 || chdir("/") < 0)
+		return -errno;
+	return 0;
 }

@@ -19,8 +19,8 @@ int open_in_root(int dfd, const char *path, int flags, mode_t mode);
 int open_xdev_none(int dfd, const char *path, int flags, mode_t mode);
 
 /** mkdir_in_root() - make directory @path (absolute or relative to the root @dfd) with all parents inside that root; existing parts are
- *  walked with open_in_root(), new ones made on the pinned parent. @mode: of new ones. Return: O_PATH fd of the directory, or -errno
- *  (-ENOTDIR when a part is something else). */
+ *  walked with open_in_root(), new ones made on the pinned parent; a symlink that leads to nothing yet has its target made, inside the root as
+ *  well. @mode: of new ones. Return: O_PATH fd of the directory, or -errno (-ENOTDIR when a part is something else). */
 int mkdir_in_root(int dfd, const char *path, mode_t mode);
 /** touch_in_root() - the same for a regular file (made empty with @mode when missing; its parents 0755). Return: O_PATH fd. */
 int touch_in_root(int dfd, const char *path, mode_t mode);

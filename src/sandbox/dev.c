@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /dev: binds of the host's harmless nodes (a user namespace can make none itself), the standard links, and the devices that were
- * asked for. The host node is opened and looked at before it is used: /dev/null is char 1:3 or the start fails (CVE-2025-31133).
+ * asked for; without a user namespace a foreign document's nodes are made by number. A host node that is bound is opened and looked at
+ * before it is used: /dev/null is char 1:3 or the start fails (CVE-2025-31133).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 #include "base/report.h"
 #include "kernel/mount.h"
 #include "kernel/path.h"
-#include "sandbox/internal.h"
+#include "sandbox/mounts.h"
 
 static const struct {
 	const char *name;
@@ -62,45 +63,135 @@ static int bind_node(int dev, const char *name, int mnt_consume, struct err *err
 	return r < 0 ? err_sys(err, r, "/dev/%s", name) : 0;
 }
 
-/* Devices that were asked for by name: their host node has the same path, or stands in annotations of ours as "HOST". */
-static int bind_devices(struct sandbox *s, struct err *err)
+/* A detached clone of the host's node for @d: found by number, not by the container's path: /dev/char/MAJ:MIN is udev's; without udev the name
+ * must be the host's. */
+static int clone_host_node(const struct device_spec *d, struct err *err)
 {
-	for (size_t i = 0; i < s->spec->n_devices; i++) {
-		const struct device_spec *d = &s->spec->devices[i];
-		char host[PATH_MAX];
-		/* found by number, not by the container's path: /dev/char/MAJ:MIN is udev's; without udev the name must be the host's */
-		(void) str_format(host, sizeof(host), "/dev/%s/%lld:%lld", d->type == 'b' ? "block" : "char", (long long) d->major, (long long) d->minor);
-		char real[PATH_MAX];
-		const char *src = realpath(host, real) ? real : d->path;
-		_cleanup_close_ int mnt = clone_node(src, d->type == 'u' ? 'c' : d->type, d->major, d->minor, err);
-		if (mnt < 0)
-			return mnt;
-		_cleanup_close_ int target = touch_in_root(s->root_fd, d->path, 0666);
-		int r = target < 0 ? target : mnt_attach(mnt, target);
-		if (r < 0)
-			return err_sys(err, r, "device '%s'", d->path);
-	}
+	char host[PATH_MAX], real[PATH_MAX];
+	(void) str_format(host, sizeof(host), "/dev/%s/%lld:%lld", d->type == 'b' ? "block" : "char", (long long) d->major, (long long) d->minor);
+	return clone_node(realpath(host, real) ? real : d->path, d->type == 'u' ? 'c' : d->type, d->major, d->minor, err);
+}
+
+static mode_t node_type(char type)
+{
+	return type == 'b' ? S_IFBLK : type == 'p' ? S_IFIFO : S_IFCHR;
+}
+
+/* The directory that @path lies in, made when missing, and its last part. */
+static int open_parent(struct sandbox *s, const char *path, char name[NAME_MAX + 1], struct err *err)
+{
+	_cleanup_free_ char *clean = plan_clean_path(path);
+	char *slash = clean ? strrchr(clean, '/') : NULL;
+	if (!slash || !slash[1] || str_copy(name, NAME_MAX + 1, slash + 1) < 0)
+		return err_set(err, ERR_INVALID, "linux.devices: '%s' is no path for a device", path);
+	slash[1] = '\0';
+	bool dev = str_eq(clean, "/dev/"); /* must be an ordinary directory: runc CVE-2026-41579 */
+	int fd = dev ? open_beneath_nosymlink(s->root_fd, "dev", O_PATH | O_DIRECTORY, 0) : mkdir_in_root(s->root_fd, clean, 0755);
+	return fd < 0 ? err_sys(err, fd, "linux.devices: '%s'", path) : fd;
+}
+
+static int bind_device(struct sandbox *s, const struct device_spec *d, struct err *err)
+{
+	char name[NAME_MAX + 1];
+	_cleanup_close_ int dir = open_parent(s, d->path, name, err);
+	if (dir < 0)
+		return dir;
+	int r = bind_node(dir, name, clone_host_node(d, err), err);
+	return r < 0 ? err_wrap(err, "linux.devices: '%s'", d->path) : 0;
+}
+
+/* What is there already is fine when it is the same; anything else would be taken for the device (CVE-2025-31133). */
+static int same_node(int dir, const char *name, const struct device_spec *d, dev_t dev, struct err *err)
+{
+	struct stat st;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_sys(err, -errno, "linux.devices: '%s'", d->path);
+	if ((st.st_mode & S_IFMT) != node_type(d->type) || (d->type != 'p' && st.st_rdev != dev))
+		return err_set(err, ERR_CONFLICT, "linux.devices: '%s' exists in the root filesystem and is something else", d->path);
 	return 0;
 }
 
-int dev_populate(struct sandbox *s, struct err *err)
+/* Return: 0; 1 when this host does not let us make nodes. */
+static int make_node(struct sandbox *s, const struct device_spec *d, struct err *err)
 {
-	_cleanup_close_ int dev = open_in_root(s->root_fd, "dev", O_RDONLY | O_DIRECTORY, 0);
-	if (dev == -ENOENT)
-		dev = mkdir_in_root(s->root_fd, "dev", 0755);
-	if (dev < 0)
-		return err_sys(err, dev, "/dev");
+	char name[NAME_MAX + 1];
+	dev_t dev = d->type == 'p' ? 0 : makedev((unsigned) d->major, (unsigned) d->minor);
+	_cleanup_close_ int dir = open_parent(s, d->path, name, err);
+	if (dir < 0)
+		return dir;
+	mode_t mask = umask(0); /* so that the mode is exact from birth: no chmod by name */
+	int r = mknodat(dir, name, node_type(d->type) | (d->has_mode ? d->mode & 07777 : 0666), dev) < 0 ? -errno : 0;
+	(void) umask(mask);
+	if (r == -EEXIST)
+		return same_node(dir, name, d, dev, err);
+	if (r == -EPERM && d->type != 'p')
+		return 1;
+	if (r < 0)
+		return err_sys(err, r, "linux.devices: making '%s'", d->path);
+	_cleanup_close_ int node = open_beneath_nosymlink(dir, name, O_PATH, 0);
+	if (node < 0 || fchownat(node, "", d->has_uid ? d->uid : 0, d->has_gid ? d->gid : 0, AT_EMPTY_PATH) < 0)
+		return err_sys(err, node < 0 ? node : -errno, "linux.devices: owner of '%s'", d->path);
+	return same_node(dir, name, d, dev, err);
+}
+
+/* By number where that is possible, with the owner and mode of the document; in a user namespace only the host's nodes work, as they are. */
+static int add_device(struct sandbox *s, const struct device_spec *d, struct err *err)
+{
+	if (d->type != 'p' && (d->major < 0 || d->minor < 0 || d->major > 0xfff || d->minor > 0xfffff))
+		return err_set(err, ERR_INVALID, "linux.devices: '%s': %lld:%lld is no device number", d->path, (long long) d->major, (long long) d->minor);
+	bool bind = !s->plan.obey || (d->type != 'p' && (s->has_own[NS_USER] || mounts_by_init(s)));
+	int r = bind ? 1 : make_node(s, d, err);
+	return r == 1 ? bind_device(s, d, err) : r;
+}
+
+static bool is_listed(const struct sandbox *s, const char *path)
+{
+	for (size_t i = 0; i < s->spec->n_devices; i++)
+		if (str_eq(s->spec->devices[i].path, path))
+			return true;
+	return false;
+}
+
+/* Those that every container has (config-linux.md "Default Devices"). */
+static int add_defaults(struct sandbox *s, int dev, struct err *err)
+{
 	for (size_t i = 0; i < ARRAY_LEN(nodes); i++) {
 		char path[32];
 		(void) str_format(path, sizeof(path), "/dev/%s", nodes[i].name);
-		int r = bind_node(dev, nodes[i].name, clone_node(path, 'c', nodes[i].major, nodes[i].minor, err), err);
+		int r;
+		if (s->plan.obey) {
+			const struct device_spec d = {.path = path, .type = 'c', .major = nodes[i].major, .minor = nodes[i].minor};
+			r = is_listed(s, path) ? 0 : add_device(s, &d, err);
+		} else
+			r = bind_node(dev, nodes[i].name, clone_node(path, 'c', nodes[i].major, nodes[i].minor, err), err);
 		if (r < 0)
 			return r;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(links); i++)
 		if (symlinkat(links[i].target, dev, links[i].name) < 0 && errno != EEXIST)
 			return err_sys(err, -errno, "/dev/%s", links[i].name);
-	return bind_devices(s, err);
+	return 0;
+}
+
+static int open_dev(struct sandbox *s, struct err *err)
+{
+	if (mkdirat(s->root_fd, "dev", 0755) < 0 && errno != EEXIST)
+		return err_sys(err, -errno, "/dev");
+	int dev = open_beneath_nosymlink(s->root_fd, "dev", O_RDONLY | O_DIRECTORY, 0);
+	if (dev == -ELOOP || dev == -ENOTDIR)
+		return err_set(err, ERR_INVALID, "/dev in the root filesystem is not an ordinary directory");
+	return dev < 0 ? err_sys(err, dev, "/dev") : dev;
+}
+
+int dev_populate(struct sandbox *s, struct err *err)
+{
+	if (s->plan.no_dev)
+		return 0;
+	_cleanup_close_ int dev = open_dev(s, err);
+	int r = dev < 0 ? dev : add_defaults(s, dev, err);
+	for (size_t i = 0; r == 0 && i < s->spec->n_devices; i++)
+		r = add_device(s, &s->spec->devices[i], err);
+	return r;
 }
 
 /* The terminal is born in the container's own devpts (R25): no pty of the host ever comes inside. */

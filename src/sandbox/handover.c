@@ -5,16 +5,18 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "sandbox/internal.h"
+#include "sandbox/mounts.h"
 
 struct handover {
 	uint32_t n_fds;
 	uint32_t more; /* 1: another batch follows */
 };
 
-/* Slots in order: the root, then every bind of the plan. Return: NULL past the end. */
+/* Slots in order: the root, then every bind of the plan; none where init opens them itself. Return: NULL past the end. */
 static int *slot(struct sandbox *s, size_t i)
 {
+	if (mounts_by_init(s))
+		return NULL;
 	if (i == 0)
 		return &s->rootfs_mnt;
 	for (size_t k = 0; k < s->plan.n_mounts; k++)

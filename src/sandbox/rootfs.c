@@ -18,7 +18,7 @@
 #include "kernel/compat.h"
 #include "kernel/mount.h"
 #include "kernel/path.h"
-#include "sandbox/internal.h"
+#include "sandbox/mounts.h"
 
 /* What is common to every layer: "/var/lib/coffer/layers" of "/var/lib/coffer/layers/HEX/fs". One clone and one idmap of it serve all. */
 static size_t common_dir(char *const *paths)
@@ -130,7 +130,7 @@ static const char *const overlay_options[][2] = {
 };
 
 /* Return: mount fd; -EINVAL from "lowerdir+" by fd means an older kernel: *@unsupported. */
-static int overlay_by_fd(struct layers *l, bool ephemeral, bool *unsupported, struct err *err)
+static int overlay_by_fd(const struct sandbox *s, struct layers *l, bool *unsupported, struct err *err)
 {
 	char msg[256];
 	_cleanup_close_ int fs = mnt_fsopen("overlay");
@@ -151,8 +151,10 @@ static int overlay_by_fd(struct layers *l, bool ephemeral, bool *unsupported, st
 		r = mnt_set_fd(fs, "workdir", l->work);
 	for (size_t i = 0; r == 0 && overlay_options[i][0]; i++)
 		r = mnt_set_string(fs, overlay_options[i][0], overlay_options[i][1]);
-	if (r == 0 && ephemeral)
+	if (r == 0 && s->ext->ephemeral && s->ext->upper)
 		r = mnt_set_flag(fs, "volatile");
+	if (r == 0 && lsm_mount_option(s, "overlay", NULL))
+		r = mnt_set_string(fs, "context", s->lsm.mount);
 	if (r == 0)
 		r = mnt_create(fs, 0);
 	if (r < 0)
@@ -189,6 +191,8 @@ static int overlay_by_name(struct sandbox *s, struct layers *l, struct err *err)
 		strbuf_addf(&opt, ",%s=%s", overlay_options[i][0], overlay_options[i][1]);
 	if (s->ext->ephemeral && s->ext->upper)
 		strbuf_adds(&opt, ",volatile");
+	if (lsm_mount_option(s, "overlay", NULL))
+		strbuf_addf(&opt, ",context=\"%s\"", s->lsm.mount); /* quoted: categories have a comma */
 	if (strbuf_err(&opt) < 0)
 		return err_set(err, ERR_UNSUPPORTED, "%zu layers do not fit into one mount call of this kernel (6.13 takes them by descriptor)", l->n);
 	if (mount("overlay", "/tmp/merged", "overlay", 0, opt.s) < 0)
@@ -208,7 +212,7 @@ static int build_overlay(struct sandbox *s, struct err *err)
 		bool by_name = s->fail_step && str_eq(s->fail_step, "feature:overlay-fd");
 		as_mapped_root(s, true);
 		if (!by_name)
-			r = overlay_by_fd(&l, s->ext->ephemeral && s->ext->upper, &by_name, err);
+			r = overlay_by_fd(s, &l, &by_name, err);
 		if (by_name)
 			r = overlay_by_name(s, &l, err);
 		as_mapped_root(s, false);
@@ -216,21 +220,26 @@ static int build_overlay(struct sandbox *s, struct err *err)
 	return r;
 }
 
+static int clone_root(struct sandbox *s, struct err *err)
+{
+	const char *root = s->spec->root_path;
+	if (str_empty(root))
+		return err_set(err, ERR_INVALID, "root.path: missing");
+	_cleanup_close_ int dir = bundle_open(s, root, O_PATH | O_DIRECTORY);
+	if (dir < 0)
+		return err_sys(err, dir, "root.path '%s'", root);
+	_cleanup_close_ int mnt = mnt_clone(dir, "", /* recursive= */ true);
+	if (mnt < 0)
+		return err_sys(err, mnt, "cloning root.path '%s'", root);
+	int r = mnt_propagation(mnt, MS_PRIVATE, true);
+	return r < 0 ? err_sys(err, r, "making root.path '%s' private", root) : take_fd(&mnt);
+}
+
 int rootfs_build(struct sandbox *s, struct err *err)
 {
-	int mnt;
-	if (s->ext->layers)
-		mnt = build_overlay(s, err);
-	else {
-		const char *root = s->spec->root_path;
-		_cleanup_close_ int dir = openat(s->bundle_fd, root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (dir < 0)
-			return err_sys(err, -errno, "root.path '%s'", root);
-		mnt = mnt_clone(dir, "", /* recursive= */ true);
-		if (mnt < 0)
-			return err_sys(err, mnt, "cloning root.path '%s'", root);
-		(void) mnt_propagation(mnt, MS_PRIVATE, true); /* a fresh clone: cannot fail for a reason that matters */
-	}
+	if (mounts_by_init(s))
+		return 0;
+	int mnt = s->ext->layers ? build_overlay(s, err) : clone_root(s, err);
 	if (mnt < 0)
 		return mnt;
 	s->rootfs_mnt = mnt;
@@ -240,6 +249,11 @@ int rootfs_build(struct sandbox *s, struct err *err)
 int rootfs_attach(struct sandbox *s, struct err *err)
 {
 	/* Over "/": the one place that exists in every mount namespace. Lookups from "/" still start below it, at the old root. */
+	if (mounts_by_init(s)) {
+		s->rootfs_mnt = clone_root(s, err);
+		if (s->rootfs_mnt < 0)
+			return s->rootfs_mnt;
+	}
 	_cleanup_close_ int slash = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (slash < 0)
 		return err_sys(err, -errno, "opening /");
@@ -248,4 +262,65 @@ int rootfs_attach(struct sandbox *s, struct err *err)
 		return err_sys(err, r, "attaching the root filesystem");
 	s->root_fd = take_fd(&s->rootfs_mnt);
 	return 0;
+}
+
+int rootfs_options(struct sandbox *s, struct err *err)
+{
+	int r = mounts_finish(s, err);
+	if (r < 0)
+		return r;
+	/* inside a user namespace nobody can make a device node: one that lies in the root is not the container's to open. Without one, a document
+	 * may count on the nodes of its own /dev */
+	uint64_t attrs = (s->has_own[NS_USER] || !s->plan.obey ? MOUNT_ATTR_NODEV : 0) | (s->spec->root_readonly ? MOUNT_ATTR_RDONLY : 0);
+	r = mnt_attr(s->root_fd, attrs, 0, false);
+	return r < 0 ? err_sys(err, r, "root filesystem options") : 0;
+}
+
+/* The old tree stays below in the mount namespace when it is only covered: a whole proc or sysfs in it would let the container mount fresh ones that
+ * show more than it was given (fs/namespace.c mount_too_revealing()). */
+static int hide_old_tree(struct err *err)
+{
+	static const char *const points[] = {"/proc", "/sys"};
+	for (size_t i = 0; i < ARRAY_LEN(points); i++) {
+		int r = umount2(points[i], MNT_DETACH) < 0 ? -errno : 0;
+		if (r < 0 && r != -EINVAL && r != -EPERM && r != -ENOENT)
+			return err_sys(err, r, "taking the host's %s away", points[i]);
+		if (r == -EPERM || r == -EINVAL) { /* locked, or no mount point */
+			_cleanup_close_ int at = open(points[i], O_PATH | O_DIRECTORY | O_CLOEXEC), cover = mnt_new("tmpfs", NULL, MOUNT_ATTR_RDONLY);
+			r = at < 0 ? 0 : cover < 0 ? cover : mnt_attach(cover, at);
+			if (r < 0)
+				return err_sys(err, r, "covering the host's %s", points[i]);
+		}
+	}
+	return 0;
+}
+
+static int enter_root(struct sandbox *s, struct err *err)
+{
+	int r;
+	if (s->flags & SANDBOX_NO_PIVOT) {
+		r = hide_old_tree(err);
+		if (r < 0)
+			return r;
+		r = mnt_chroot(s->root_fd);
+		return r < 0 ? err_sys(err, r, "chroot") : 0;
+	}
+	r = mnt_pivot(s->root_fd);
+	if (r == -EINVAL && s->plan.obey)
+		return err_sys(err, r, "pivot_root (is the host's root the kernel's initial ramfs? then --no-pivot)");
+	return r < 0 ? err_sys(err, r, "pivot_root") : 0;
+}
+
+int rootfs_enter(struct sandbox *s, struct err *err)
+{
+	int r = enter_root(s, err);
+	if (r < 0)
+		return r;
+	s->root_fd = safe_close(s->root_fd);
+	s->root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (s->root_fd < 0)
+		return err_sys(err, -errno, "opening the new root");
+	uint64_t word = s->plan.root_propagation;
+	r = word ? mnt_propagation(s->root_fd, word & ~(uint64_t) MS_REC, word & MS_REC) : 0;
+	return r < 0 ? err_sys(err, r, "linux.rootfsPropagation '%s'", s->spec->rootfs_propagation) : 0;
 }

@@ -22,6 +22,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/confine.h"
 #include "kernel/mount.h"
+#include "kernel/mount_option.h"
 #include "kernel/path.h"
 #include "kernel/process.h"
 
@@ -151,19 +152,41 @@ static void idmap_of_proc_is_refused(void **state)
 	assert_true(waitpid(pid, NULL, 0) == pid);
 }
 
+static void apply(const char *word, uint64_t *set, uint64_t *clear)
+{
+	const struct mnt_option *o = mnt_option_find(word);
+	assert_non_null(o);
+	assert_int_equal(o->kind, MNT_OPTION_ATTR);
+	mnt_option_apply(o, set, clear);
+}
+
 static void mount_options_are_a_table(void **state)
 {
 	uint64_t set = 0, clear = 0;
-	bool rec = false;
-	assert_true(mnt_attr_from_option("ro", &set, &clear, &rec));
-	assert_true(mnt_attr_from_option("nosuid", &set, &clear, &rec));
-	assert_false(rec);
+	apply("ro", &set, &clear);
+	apply("nosuid", &set, &clear);
 	assert_true(set == 3);
-	assert_true(mnt_attr_from_option("rw", &set, &clear, &rec)); /* the later option wins */
+	apply("rw", &set, &clear); /* the later option wins */
 	assert_true(set == 2 && clear == 1);
-	assert_true(mnt_attr_from_option("rnoexec", &set, &clear, &rec));
-	assert_true(rec);
-	assert_false(mnt_attr_from_option("size=1", &set, &clear, &rec));
+	assert_true(mnt_option_find("rnoexec")->recursive && !mnt_option_find("noexec")->recursive);
+	assert_null(mnt_option_find("size=1"));
+	assert_null(mnt_option_find(""));
+	set = clear = 0;
+	apply("noatime", &set, &clear);
+	apply("nostrictatime", &set, &clear); /* takes away what was not there */
+	assert_true(set == MOUNT_ATTR_NOATIME);
+	apply("strictatime", &set, &clear);
+	assert_true(set == MOUNT_ATTR_STRICTATIME);
+	apply("atime", &set, &clear);
+	assert_true(set == MOUNT_ATTR_STRICTATIME);
+	apply("nostrictatime", &set, &clear);
+	assert_true(set == 0 && (clear & MOUNT_ATTR__ATIME) == MOUNT_ATTR__ATIME);
+	size_t n = 0;
+	for (const struct mnt_option *o, *last = NULL; (o = mnt_option_at(n)); n++, last = o) {
+		assert_true(!last || strcmp(last->name, o->name) < 0);
+		assert_ptr_equal(mnt_option_find(o->name), o);
+	}
+	assert_true(n > 60);
 }
 
 static void cgroup_join_limits_and_kill(void **state)
@@ -172,7 +195,7 @@ static void cgroup_join_limits_and_kill(void **state)
 	(void) snprintf(path, sizeof(path), "coffer/test/kernel-%d", (int) getpid());
 	struct cgroup cg;
 	const char *failed;
-	assert_int_equal(cgroup_create(&cg, path, 1u << CG_PIDS | 1u << CG_FREEZER, &failed), 0);
+	assert_int_equal(cgroup_create(&cg, path, 1u << CG_PIDS | 1u << CG_FREEZER, 0, &failed), 0);
 	if (!cgroup_has(&cg.layout, CG_PIDS))
 		fail_msg("this host has no pids controller, neither v1 nor v2");
 	assert_int_equal(cgroup_write(&cg, CG_PIDS, "pids.max", "pids.max", "3"), 0);

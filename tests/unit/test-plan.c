@@ -33,7 +33,7 @@ static void namespaces_and_ids(void **state)
 	_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
 	struct plan p;
 	struct err err;
-	assert_int_equal(plan_build(s, &p, &err), 0);
+	assert_int_equal(plan_build(s, 0, &p, &err), 0);
 	assert_true(p.clone_flags == (CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS));
 	assert_true(p.new_userns && p.own_netns && p.new_cgroupns);
 	assert_int_equal(p.root_uid, 1048576);
@@ -41,7 +41,7 @@ static void namespaces_and_ids(void **state)
 	assert_false(p.controllers & (1u << CG_CPUSET));
 	plan_done(&p);
 	s->resources.cpus = strdup("0");
-	assert_int_equal(plan_build(s, &p, &err), 0);
+	assert_int_equal(plan_build(s, 0, &p, &err), 0);
 	assert_true(p.controllers & (1u << CG_CPUSET));
 	plan_done(&p);
 }
@@ -57,18 +57,18 @@ static void mount_options(void **state)
 	add(s, "/t", "tmpfs", "tmpfs", "size=64m", "noexec");
 	add(s, "/rr", "bind", "/srv/rr", "rbind", "rro");
 	add(s, "/sys/fs/cgroup", "cgroup", "cgroup", "ro", NULL);
-	assert_int_equal(plan_build(s, &p, &err), 0);
+	assert_int_equal(plan_build(s, 0, &p, &err), 0);
 	assert_int_equal(p.n_mounts, 6);
 	assert_int_equal(p.mounts[0].kind, PLAN_BIND);
-	assert_true(p.mounts[0].recursive && !p.mounts[0].attr_recursive);
+	assert_true(p.mounts[0].recursive && p.mounts[0].tree_set == 0);
 	assert_true(p.mounts[0].attr_set == MOUNT_ATTR_RDONLY);
 	assert_true(p.mounts[1].kind == PLAN_BIND && p.mounts[1].idmap && p.mounts[1].copyup);
 	assert_true(p.mounts[1].propagation == MS_PRIVATE);
-	assert_true(p.mounts[2].propagation == MS_SLAVE);
+	assert_true(p.mounts[2].propagation == (MS_SLAVE | MS_REC));
 	assert_int_equal(p.mounts[3].kind, PLAN_FS);
 	assert_string_equal(p.mounts[3].fs_options[0], "size=64m");
 	assert_true(p.mounts[3].attr_set == MOUNT_ATTR_NOEXEC);
-	assert_true(p.mounts[4].attr_recursive && p.mounts[4].attr_set == MOUNT_ATTR_RDONLY);
+	assert_true(p.mounts[4].attr_set == 0 && p.mounts[4].tree_set == MOUNT_ATTR_RDONLY);
 	assert_true(p.mounts[5].kind == PLAN_CGROUP && p.mounts[5].optional);
 	plan_done(&p);
 }
@@ -80,10 +80,10 @@ static void sysfs_of_a_shared_network_is_a_readonly_bind(void **state)
 	struct err err;
 	s->ns[NS_NET].mode = NS_MODE_HOST;
 	add(s, "/sys", "sysfs", "sysfs", "ro", NULL);
-	assert_int_equal(plan_build(s, &p, &err), 0);
+	assert_int_equal(plan_build(s, 0, &p, &err), 0);
 	assert_int_equal(p.mounts[0].kind, PLAN_BIND);
 	assert_string_equal(p.mounts[0].src, "/sys");
-	assert_true(p.mounts[0].attr_recursive && p.mounts[0].attr_set & MOUNT_ATTR_RDONLY);
+	assert_true(p.mounts[0].recursive && p.mounts[0].tree_set & MOUNT_ATTR_RDONLY);
 	plan_done(&p);
 }
 
@@ -91,7 +91,7 @@ static void refuse(struct runtime_spec *s, const char *needle)
 {
 	struct plan p;
 	struct err err = {0};
-	assert_true(plan_build(s, &p, &err) < 0);
+	assert_true(plan_build(s, 0, &p, &err) < 0);
 	if (!strstr(err.msg, needle))
 		fail_msg("'%s' does not say '%s'", err.msg, needle);
 }
