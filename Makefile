@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# make run | check | bench | build | install | uninstall | clean; meson and ninja do the work.
+# make run | check | check-vm | bench | build | install | uninstall | clean; meson and ninja do the work.
 BUILD ?= build
 ASAN ?= $(BUILD)-asan
 PREFIX ?= /usr/local
@@ -12,7 +12,7 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/coffer
 helpers = coffer-monitor coffer-unpack coffer-init
 
 all: build
-.PHONY: all deps build run check bench install uninstall clean
+.PHONY: all deps build run check check-vm tests-built bench install uninstall clean
 
 deps:
 	@tools/deps build
@@ -33,17 +33,25 @@ build: deps
 run: build
 	@tools/first-run "$(CURDIR)/$(BUILD)"
 
-check: build
+tests-built: build
 	@tools/deps test
 	@[ -e $(BUILD)/tests-on ] || { meson configure $(BUILD) -Dtests=true && touch $(BUILD)/tests-on; }
 	@ninja -C $(BUILD) --quiet
+
+check: tests-built
 	@[ -e $(ASAN)/build.ninja ] || meson setup $(ASAN) -Dtests=true -Dstatic_programs=false -Db_sanitize=address,undefined -Db_lundef=false >/dev/null
 	@ninja -C $(ASAN) --quiet
 	@tests/run --build $(BUILD) --asan $(ASAN) $(TESTFLAGS)
 
+# The layers that this machine may lack, in a machine that has them (docs/vm.md).
+check-vm: tests-built
+	@tools/deps vm
+	@tools/vm/check --build $(BUILD) $(VMFLAGS)
+
 bench: build
 	@tools/deps bench
 	@bench/run --build $(BUILD) $(BENCHFLAGS)
+	@bench/oci --build $(BUILD)
 
 install: build
 	install -d $(bindir) $(libexecdir) $(docdir)
