@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "base/str.h"
 #include "kernel/cgroup.h"
 
 #define CGROUP_NO_LIMIT UINT64_MAX
@@ -87,3 +88,15 @@ struct cgroup_stats {
  *  Source: Documentation/admin-guide/cgroup-v1/{memory,cpuacct,blkio-controller,hugetlb}.rst, cgroup-v2.rst. Linux >= 4.5. */
 int cgroup_stats_read(const struct cgroup *cg, struct cgroup_stats *ret);
 void cgroup_stats_done(struct cgroup_stats *s);
+
+/* The formats, as pure functions (cgroup-v2.rst "Format"); text need not end in a newline, odd lines are passed over. Return: 0 or -ENOMEM. */
+/** cgroup_parse_keys() - "name value" lines, at most 1024 of them. */
+int cgroup_parse_keys(const char *text, struct cgroup_keys *ret);
+/** cgroup_key_value() - the value of @name, or @missing. */
+uint64_t cgroup_key_value(const struct cgroup_keys *k, const char *name, uint64_t missing);
+/** cgroup_parse_io_v1() - "MAJ:MIN [OP] N" lines; the closing "Total N" is left out. Rows are appended. */
+int cgroup_parse_io_v1(const char *text, struct cgroup_io_rows *rows);
+/** cgroup_parse_io_stat() - v2's "MAJ:MIN rbytes=N wbytes=N rios=N wios=N dbytes=N dios=N" into CG_IO_BYTES and CG_IO_SERVICED rows of Read, Write, Discard. */
+int cgroup_parse_io_stat(const char *text, struct cgroup_io_rows *bytes, struct cgroup_io_rows *serviced);
+/** cgroup_parse_psi() - "some avg10=0.00 avg60=0.00 avg300=0.00 total=0" and "full ..." (Documentation/accounting/psi.rst). */
+void cgroup_parse_psi(const char *text, struct cgroup_psi *ret);

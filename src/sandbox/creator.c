@@ -96,18 +96,6 @@ static int step_init_program(struct sandbox *s, struct err *err)
 	return 0;
 }
 
-static int step_cgroup(struct sandbox *s, struct err *err)
-{
-	const char *failed, *path = s->ext->cgroup_path ? s->ext->cgroup_path : s->spec->cgroups_path;
-	if (!path)
-		return 0;
-	int r = cgroup_create(&s->cgroup, path + strspn(path, "/"), s->plan.controllers, &failed);
-	if (r < 0)
-		return err_sys(err, r, "%s: creating '%s'", failed, path);
-	s->n_join = cgroup_join_fds(&s->cgroup, s->join_fds);
-	return s->n_join < 0 ? err_sys(err, s->n_join, "opening tasks of '%s'", path) : 0;
-}
-
 static int step_clone(struct sandbox *s, struct err *err)
 {
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, s->sync) < 0)
@@ -160,8 +148,8 @@ static const struct step prepare_steps[] = {
 	STEP("init-program", "init", step_init_program),
 	STEP("lsm-check", "LSM label", lsm_prepare),
 	STEP("filter", "seccomp filter", creds_filter_load),
-	STEP("cgroup", "cgroup", step_cgroup),
-	STEP("cgroup-limits", "cgroup limits", limits_cgroup),
+	STEP("cgroup", "cgroup", cgroup_setup),
+	STEP("cgroup-limits", "cgroup limits", cgroup_limits),
 	STEP("limits", "resource limits", limits_raise),
 	STEP("namespaces", "namespaces", namespaces_open),
 };

@@ -25,7 +25,8 @@ struct exec_ctx {
 	const struct sandbox_exec_args *args;
 	struct process_spec process;
 	struct coffer_ext ext;
-	int procs_fd; /* owned; v2 cgroup.procs, -EBADF: none */
+	int deeper_fd; /* owned; v2 cgroup of the container's first process; -EBADF: none */
+	bool cgroupns; /* the process joins the container's cgroup namespace itself */
 	int (*compile)(struct sandbox *s, struct err *err);
 };
 
@@ -88,21 +89,7 @@ static int step_cgroup_open(struct exec_ctx *x, struct err *err)
 {
 	struct sandbox *s = &x->s;
 	const char *path = s->spec->coffer.cgroup_path ? s->spec->coffer.cgroup_path : s->spec->cgroups_path;
-	x->procs_fd = -EBADF;
-	if (!path)
-		return 0;
-	int r = cgroup_open(&s->cgroup, path + strspn(path, "/"));
-	if (r < 0)
-		return err_sys(err, r, "opening '%s'", path);
-	s->n_join = cgroup_join_fds(&s->cgroup, s->join_fds);
-	if (s->n_join < 0)
-		return err_sys(err, s->n_join, "opening tasks of '%s'", path);
-	if (s->cgroup.v2 >= 0 && s->cgroup.layout.v2_mask) {
-		x->procs_fd = openat(s->cgroup.v2, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-		if (x->procs_fd < 0)
-			return err_sys(err, -errno, "opening cgroup.procs of '%s'", path);
-	}
-	return 0;
+	return cgroup_enter(s, x->args->cgroup_path ? x->args->cgroup_path : path, x->args->pid, &x->deeper_fd, err);
 }
 
 /* Namespaces in which the container differs from us: joining one's own user namespace is an error (setns(2)). */
@@ -142,9 +129,14 @@ static int step_enter(struct exec_ctx *x, struct err *err)
 		return err_sys(err, r, "looking at the container's namespaces");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
 		return err_sys(err, -errno, "prctl");
-	if (setns(x->args->pidfd, flags) < 0)
+	/* The process is born into its v2 cgroup: writing it to cgroup.procs would wait for an RCU grace period. A creator inside the cgroup namespace could
+	 * not see its own cgroup and would be refused that (cgroup_procs_write_permission()), so the process joins the namespace itself. */
+	x->cgroupns = s->cgroup.v2 >= 0 && flags & CLONE_NEWCGROUP;
+	if (setns(x->args->pidfd, x->cgroupns ? flags & ~CLONE_NEWCGROUP : flags) < 0)
 		return err_sys(err, -errno, "setns");
-	pid_t pid = process_clone(CLONE_PARENT, -EBADF, &s->child);
+	pid_t pid = process_clone(CLONE_PARENT, s->cgroup.v2, &s->child);
+	if ((pid == -EBUSY || pid == -EOPNOTSUPP) && x->deeper_fd >= 0)
+		pid = process_clone(CLONE_PARENT, x->deeper_fd, &s->child);
 	if (pid < 0)
 		return err_sys(err, pid, "clone3");
 	if (pid == 0)
@@ -157,8 +149,8 @@ static int step_enter(struct exec_ctx *x, struct err *err)
 static int step_join(struct exec_ctx *x, struct err *err)
 {
 	int r = step_join_cgroup(&x->s, err);
-	if (r == 0 && x->procs_fd >= 0 && write(x->procs_fd, "0", 1) < 0)
-		return err_sys(err, -errno, "joining");
+	if (r == 0 && x->cgroupns && setns(x->args->pidfd, CLONE_NEWCGROUP) < 0)
+		return err_sys(err, -errno, "joining the cgroup namespace");
 	return r;
 }
 

@@ -49,6 +49,8 @@ struct sandbox {
 	struct cgroup cgroup;
 	int join_fds[CG_CONTROLLER_MAX_]; /* owned; v1 `tasks` files that the new process writes "0" to */
 	int n_join;
+	int (*scope_start)(struct sandbox *s, char *path, struct err *err); /* SANDBOX_SYSTEMD_CGROUP: have the scope made, *@path (CGROUP_PATH_MAX) is its cgroup; NULL
+									     * where no foreign document comes */
 
 	int sync[2];    /* owned; SOCK_SEQPACKET between creator [0] and init [1] */
 	int ns_fds[NS_KIND_MAX_]; /* owned; namespaces that are joined by path, opened before anything is joined; -EBADF */
@@ -89,10 +91,16 @@ bool creator_joins(const struct sandbox *s);
 /** sandbox_fail() - report @err and leave. */
 _Noreturn void sandbox_fail(struct sandbox *s, const struct err *err);
 
-/* limits.c */
-int limits_raise(struct sandbox *s, struct err *err);   /* host side: what only host root may raise; oom score */
+/* rlimits.c */
+int limits_raise(struct sandbox *s, struct err *err);   /* host side: what only host root may raise */
 int limits_apply(struct sandbox *s, struct err *err);   /* in the new process, late */
-int limits_cgroup(struct sandbox *s, struct err *err);  /* write the cgroup's knobs */
+
+/* cgroup_setup.c */
+int cgroup_setup(struct sandbox *s, struct err *err);   /* creator: make the container's cgroups */
+int cgroup_limits(struct sandbox *s, struct err *err);  /* creator: write their limits and the device filter */
+/** cgroup_enter() - exec's creator: open the cgroups at @path and what a new process joins them by. *@ret_deeper: v2 cgroup of the first process @pid, to be tried
+ *  when @path's own takes no processes; owned by the caller, -EBADF: none. */
+int cgroup_enter(struct sandbox *s, const char *path, pid_t pid, int *ret_deeper, struct err *err);
 
 /* namespaces.c: by path and of time */
 int namespaces_open(struct sandbox *s, struct err *err);  /* creator, host side: what is joined by path */

@@ -9,6 +9,7 @@
 #include "kernel/cgroup.h"
 #include "kernel/compat.h"
 #include "kernel/mount_option.h"
+#include "sandbox/cgroup_knobs.h"
 #include "sandbox/sandbox.h"
 
 /* Filesystems that a container may have made for it; anything else would parse foreign bytes in the kernel (threats.md section 3). */
