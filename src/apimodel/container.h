@@ -26,6 +26,7 @@ struct mount_request {
 	uint64_t tmpfs_size;  /* bytes, 0: default */
 	uint32_t tmpfs_mode;  /* 0: 01777 */
 	char *tmpfs_options;  /* owned; raw --tmpfs options still to be checked */
+	char relabel;      /* SELinux: 'z' for every container, 'Z' for this one alone, 0 as it is */
 	bool from_mounts;  /* came by Mounts, not by Binds: how inspect shows it */
 	char *bind_text;   /* owned; the original Binds string */
 };

@@ -108,8 +108,9 @@ static int bind_option_read(struct reader *rd, const char *name, struct mount_re
 		if (m->kind != MOUNT_BIND)
 			return reader_fail(rd, name, "invalid mode: '%s' is for bind mounts", s);
 		return dup_into(rd, &m->propagation, s, strlen(s));
-	default: /* labels: no LSM relabelling here, so the option is passed on as not understood */
-		return reader_unknown(rd, *s == 'z' ? "Binds: option 'z'" : "Binds: option 'Z'");
+	default: /* without SELinux the engine has nothing to label, as docker */
+		m->relabel = *s;
+		return 0;
 	}
 }
 
@@ -199,6 +200,7 @@ static void bind_synthesize(struct json_writer *w, const struct mount_request *m
 	}
 	strbuf_adds(&b, m->target);
 	const char *const options[] = {m->read_only ? "ro" : NULL, m->idmap ? "idmap" : NULL, m->no_copy ? "nocopy" : NULL,
+				       m->relabel == 'z' ? "z" : m->relabel == 'Z' ? "Z" : NULL,
 				       m->propagation && !str_eq(m->propagation, "rprivate") ? m->propagation : NULL};
 	char sep = ':';
 	for (size_t i = 0; i < ARRAY_LEN(options); i++)

@@ -108,6 +108,8 @@ int bundle_process(const struct bundle_plan *b, struct runtime_spec *s, struct e
 	p->no_new_privileges = sec.no_new_privileges;
 	p->has_oom_score_adj = true;
 	p->oom_score_adj = (int) r->oom_score_adj;
+	if (b->labels && ((b->labels->profile[0] && dup_into(&p->apparmor_profile, b->labels->profile) < 0) || (b->labels->process[0] && dup_into(&p->selinux_label, b->labels->process) < 0)))
+		return err_oom(err);
 	if (process_args(r, p) < 0 || process_env(b->c, p) < 0 || process_user(r, s) < 0 || dup_into(&p->cwd, str_empty(r->working_dir) ? "/" : r->working_dir) < 0)
 		return err_oom(err);
 	return 0;
@@ -207,7 +209,7 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 	if (dup_into(&x->seccomp_name, b->seccomp_name ?: "unconfined") < 0 || (b->seccomp_hash && dup_into(&x->seccomp_hash, b->seccomp_hash) < 0))
 		return -ENOMEM;
 	if (c->req->init == 1) {
-		x->init_path = str_printf("%s/coffer-init", b->libexec_dir);
+		x->init_path = b->labels && b->labels->mount[0] ? str_printf("%s/containers/%s/" LABELS_INIT, b->state_dir, c->id) : str_printf("%s/coffer-init", b->libexec_dir);
 		if (!x->init_path)
 			return -ENOMEM;
 	}
@@ -229,6 +231,8 @@ static int fill(const struct bundle_plan *b, const struct security *sec, struct 
 	if (dup_into(&s->version, "1.2.0") < 0 || dup_into(&s->hostname, host) < 0 || dup_into(&s->root_path, "rootfs") < 0 || dup_into(&s->cgroups_path, cgroup) < 0)
 		return -ENOMEM;
 	if (!str_empty(r->domainname) && dup_into(&s->domainname, r->domainname) < 0)
+		return -ENOMEM;
+	if (b->labels && b->labels->mount[0] && dup_into(&s->mount_label, b->labels->mount) < 0)
 		return -ENOMEM;
 	int rc = bundle_namespaces(b, s);
 	rc = rc < 0 ? rc : bundle_ext(b, sec, &s->coffer);

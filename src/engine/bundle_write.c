@@ -127,10 +127,12 @@ static int write_config(int dir, const struct bundle_plan *b, struct err *err)
 
 static int write_all_files(int dir, const struct bundle_plan *b, struct err *err)
 {
+	static const char *const seen[] = {"hosts", "hostname", "resolv.conf"}; /* by the container */
 	int rc = write_config(dir, b, err);
 	rc = rc < 0 ? rc : write_hosts(dir, b->c, err);
 	rc = rc < 0 ? rc : write_hostname(dir, b->c, err);
-	return rc < 0 ? rc : write_resolv(dir, b->c, err);
+	rc = rc < 0 ? rc : write_resolv(dir, b->c, err);
+	return rc < 0 ? rc : labels_bundle(b->labels, dir, seen, ARRAY_LEN(seen), err);
 }
 
 /* Layers of the image, remembered from create when the container starts in the same process. */
@@ -192,7 +194,7 @@ static int volume_paths(struct engine *e, char *const *names, char ***ret, struc
 	return 0;
 }
 
-static int make_dirs(struct engine *e, const struct container *c, struct err *err)
+static int make_dirs(struct engine *e, const struct container *c, const struct labels *labels, struct err *err)
 {
 	static const struct {
 		const char *name;
@@ -207,7 +209,8 @@ static int make_dirs(struct engine *e, const struct container *c, struct err *er
 				return err_sys(err, -errno, "making '%s' of the container", dirs[i].name);
 		} else if (fchmodat(dir, dirs[i].name, dirs[i].mode, 0) < 0)
 			return err_sys(err, -errno, "making '%s' of the container", dirs[i].name);
-	return 0;
+	_cleanup_free_ char *init = c->req->init == 1 ? str_printf("%s/coffer-init", e->libexec_dir) : NULL;
+	return init ? labels_init_program(labels, init, dir, err) : 0;
 }
 
 /* -v with a source that is not there: an empty directory of root's, as docker makes. */
@@ -241,6 +244,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	char seccomp[MONITOR_PATH_MAX], profile[32], hash[65];
 	uint32_t flags = 0;
 	struct idrange_map map;
+	struct labels labels;
 	_cleanup_free_ char *bundle = str_printf("%s/containers/%s", e->run_dir, c->id);
 	if (!bundle)
 		return err_oom(err);
@@ -252,11 +256,13 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	if (rc >= 0 && c->idmap)
 		rc = idrange_load(e->ids, c->idmap, &map, err);
 	rc = rc < 0 ? rc : make_bind_sources(c->req, err);
-	rc = rc < 0 ? rc : make_dirs(e, c, err);
+	rc = rc < 0 ? rc : labels_prepare(e, c, &labels, err);
+	rc = rc < 0 ? rc : make_dirs(e, c, &labels, err);
+	rc = rc < 0 ? rc : labels_mounts(&labels, c, targets, paths, err);
 	if (rc < 0)
 		return rc;
 	struct bundle_plan b = {
-		.c = c, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir,
+		.c = c, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir,
 		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .seccomp_flags = flags, .volume_targets = targets, .volume_paths = paths,
 	};
 	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);

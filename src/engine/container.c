@@ -13,6 +13,8 @@ const char *const engine_migrations[] = {
 	"CREATE TABLE container_volume(container TEXT NOT NULL REFERENCES container(id), target TEXT NOT NULL, tenant TEXT NOT NULL, volume TEXT NOT NULL,"
 	" PRIMARY KEY(container,target), FOREIGN KEY(tenant,volume) REFERENCES volume(tenant,name)) WITHOUT ROWID;"
 	"CREATE INDEX container_volume_volume ON container_volume(tenant,volume)",
+	/* what an LSM tells containers apart by: the number of an AppArmor profile, a pair of SELinux categories */
+	"CREATE TABLE container_label(container TEXT PRIMARY KEY REFERENCES container(id), slot INTEGER NOT NULL UNIQUE, c1 INTEGER NOT NULL, c2 INTEGER NOT NULL, UNIQUE(c1,c2)) WITHOUT ROWID",
 };
 const size_t engine_n_migrations = ARRAY_LEN(engine_migrations);
 

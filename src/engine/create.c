@@ -162,6 +162,7 @@ static int store(struct engine *e, struct container *c, const char *name, struct
 	rc = take_name(e, c, name, err);
 	rc = rc < 0 ? rc : take_ids(e, c, err);
 	rc = rc < 0 ? rc : container_insert(e, c, err);
+	rc = rc < 0 ? rc : labels_reserve(e, c, err);
 	rc = rc < 0 ? rc : volumes_attach(e, c, err);
 	if (rc < 0) {
 		db_rollback(e->db);
@@ -185,6 +186,7 @@ static int prepare(struct engine *e, const struct caller *caller, const struct c
 	rc = rc < 0 ? rc : merge_image(e, c, err);
 	rc = rc < 0 ? rc : apply_defaults(e, c, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err); /* what the image said is checked like the rest (R14) */
+	rc = rc < 0 ? rc : labels_check(e, c->req, err);
 	return rc < 0 ? rc : seccomp_prepare(e, c->req, path, profile, sizeof(profile), hash, &flags, err); /* a profile that is none is told now */
 }
 

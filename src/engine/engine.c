@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "engine/internal.h"
+#include "engine/selinux.h"
 
 /* The directory and its parents; the last part 0700 and root's. */
 static int open_dir(const char *path, const char *what, int *ret_fd, struct err *err)
@@ -47,7 +48,8 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 		char **dst;
 	} rows[] = {
 		{cfg->state_dir, &e->state_dir},     {cfg->run_dir, &e->run_dir}, {cfg->libexec_dir, &e->libexec_dir}, {cfg->self_path ?: "", &e->self_path},
-		{cfg->userns_remap ?: "", &e->userns_remap},
+		{cfg->userns_remap ?: "", &e->userns_remap}, {cfg->selinux_process_type ?: SELINUX_PROCESS_TYPE, &e->selinux_process_type},
+		{cfg->selinux_file_type ?: SELINUX_FILE_TYPE, &e->selinux_file_type},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		*rows[i].dst = strdup(rows[i].src);
@@ -56,6 +58,8 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 	}
 	e->allow_host_userns = cfg->allow_host_userns;
 	e->allow_host_network = cfg->allow_host_network;
+	for (int i = 0; i < LSM_MAX_; i++)
+		e->lsm[i] = lsm_enabled("/sys", i);
 	return 0;
 }
 
@@ -129,6 +133,8 @@ struct engine *engine_close(struct engine *e)
 	free(e->libexec_dir);
 	free(e->self_path);
 	free(e->userns_remap);
+	free(e->selinux_process_type);
+	free(e->selinux_file_type);
 	(void) pthread_cond_destroy(&e->attached);
 	(void) pthread_mutex_destroy(&e->lock);
 	free(e);

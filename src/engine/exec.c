@@ -225,10 +225,12 @@ static int build_document(struct engine *e, const struct container *c, const str
 {
 	char seccomp[MONITOR_PATH_MAX], profile[32], hash[65];
 	_cleanup_runtime_spec_ struct runtime_spec *s = runtime_spec_new();
-	struct bundle_plan b = {.c = c};
+	struct labels labels;
+	struct bundle_plan b = {.c = c, .labels = &labels};
 	if (!s)
 		return err_oom(err);
-	int rc = bundle_process(&b, s, err);
+	int rc = labels_of(e, c, &labels, err);
+	rc = rc < 0 ? rc : bundle_process(&b, s, err);
 	rc = rc < 0 ? rc : bundle_resources(&b, s, err); /* for the rlimits */
 	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, &s->coffer.seccomp_flags, err);
 	if (rc < 0)

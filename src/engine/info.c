@@ -60,9 +60,21 @@ static void write_registry(struct json_writer *w)
 	jw_end(w);
 }
 
-static void write_runtime(struct json_writer *w)
+static void write_security(const struct engine *e, struct json_writer *w)
 {
-	static const char *const security[] = {"name=seccomp,profile=builtin", "name=userns", "name=cgroupns", NULL};
+	static const char *const always[] = {"name=seccomp,profile=builtin", "name=userns", "name=cgroupns"};
+	jw_arr(w, "SecurityOptions");
+	if (e->lsm[LSM_APPARMOR])
+		jw_str(w, NULL, "name=apparmor");
+	if (e->lsm[LSM_SELINUX])
+		jw_str(w, NULL, "name=selinux");
+	for (size_t i = 0; i < ARRAY_LEN(always); i++)
+		jw_str(w, NULL, always[i]);
+	jw_end(w);
+}
+
+static void write_runtime(const struct engine *e, struct json_writer *w)
+{
 	jw_obj(w, "Runtimes");
 	jw_obj(w, "coffer");
 	jw_str(w, "path", "coffer-monitor");
@@ -77,7 +89,7 @@ static void write_runtime(struct json_writer *w)
 	jw_str(w, "Error", "");
 	jw_null(w, "RemoteManagers");
 	jw_end(w);
-	jw_strv(w, "SecurityOptions", (char *const *) security);
+	write_security(e, w);
 }
 
 static void write_flags(struct json_writer *w)
@@ -133,7 +145,7 @@ int engine_info(struct engine *e, const struct caller *caller, struct json_write
 	write_flags(w);
 	write_host(e, w);
 	write_registry(w);
-	write_runtime(w);
+	write_runtime(e, w);
 	jw_str(w, "LoggingDriver", "json-file");
 	jw_str(w, "IndexServerAddress", "https://index.docker.io/v1/");
 	jw_str(w, "ServerVersion", "28.2.2");

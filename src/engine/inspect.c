@@ -174,9 +174,11 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	_cleanup_container_ struct container c = {0};
 	_cleanup_strv_ char **targets = NULL, **names = NULL;
 	struct run_info info;
+	struct labels labels;
 	int rc = container_find(e, caller->tenant, ref, &c, err);
 	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
 	rc = rc < 0 ? rc : volumes_of(e, c.id, &targets, &names, err);
+	rc = rc < 0 ? rc : labels_of(e, &c, &labels, err);
 	if (rc < 0)
 		return rc;
 	_cleanup_free_ char *name = str_printf("/%s", c.name);
@@ -191,9 +193,9 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	jw_int(w, "RestartCount", 0);
 	jw_str(w, "Driver", "overlay2");
 	jw_str(w, "Platform", "linux");
-	jw_str(w, "MountLabel", "");
-	jw_str(w, "ProcessLabel", "");
-	jw_str(w, "AppArmorProfile", "");
+	jw_str(w, "MountLabel", labels.mount);
+	jw_str(w, "ProcessLabel", labels.process);
+	jw_str(w, "AppArmorProfile", labels.profile);
 	jw_null(w, "ExecIDs");
 	container_request_write_host_config(w, "HostConfig", c.req);
 	write_driver(w);

@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "db/db.h"
 #include "engine/engine.h"
+#include "engine/labels.h"
 #include "idrange/idrange.h"
 #include "monitor/proto.h"
 #include "sandbox/defaults.h"
@@ -36,6 +37,8 @@ struct engine {
 	struct image_store *images;
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
 	bool allow_host_userns, allow_host_network;
+	char *selinux_process_type, *selinux_file_type; /* owned */
+	bool lsm[LSM_MAX_]; /* what the host had when the engine was opened */
 	int state_fd, run_fd; /* owned */
 
 	pthread_mutex_t lock; /* L3; guards what follows */
@@ -178,6 +181,9 @@ void execs_free(struct engine *e);
 struct security {
 	bool no_new_privileges, seccomp_unconfined, system_paths_unconfined, landlock_unconfined;
 	const char *seccomp_json; /* borrowed from the request; NULL: the default profile */
+	const char *apparmor;     /* borrowed; "unconfined" or the name of a loaded profile; NULL: ours */
+	bool label_disable;       /* no SELinux label */
+	const char *label_user, *label_role, *label_type, *label_level, *label_filetype; /* borrowed; NULL: the default */
 };
 int security_parse(const struct container_request *r, struct security *ret, struct err *err);
 int caps_resolve(const struct container_request *r, uint64_t *ret, struct err *err);
@@ -206,6 +212,7 @@ struct bundle_plan {
 	const struct container *c;
 	const struct idrange_map *map; /* NULL: the host's user namespace */
 	char *const *layers;	       /* topmost first */
+	const struct labels *labels;   /* of the LSM; NULL: none */
 	const char *state_dir, *bundle_dir, *libexec_dir; /* absolute */
 	const char *seccomp_path, *seccomp_name, *seccomp_hash; /* NULL path: none */
 	uint32_t seccomp_flags;

@@ -16,6 +16,7 @@ static int delete_rows(struct engine *e, const struct container *c, bool volumes
 	if (rc < 0)
 		return rc;
 	rc = volumes_detach(e, c, &anonymous, err);
+	rc = rc < 0 ? rc : labels_release(e, c, err);
 	rc = rc < 0 ? rc : container_delete(e, c, err);
 	rc = rc < 0 ? rc : idrange_release(e->ids, c->idmap, err);
 	if (volumes)

@@ -4,7 +4,9 @@
 
 #include "apimodel/target.h"
 #include "base/num.h"
+#include "engine/apparmor.h"
 #include "engine/internal.h"
+#include "engine/selinux.h"
 
 static int parse_bool(const char *opt, const char *v, bool *ret, struct err *err)
 {
@@ -29,6 +31,32 @@ static int parse_seccomp(const char *v, struct security *s, struct err *err)
 	return 0;
 }
 
+/* "disable", "type:svirt_t", "level:s0:c1,c2", ... */
+static int parse_label(const char *v, struct security *s, struct err *err)
+{
+	const struct {
+		const char *part;
+		const char **ret;
+	} rows[] = {{"user", &s->label_user}, {"role", &s->label_role}, {"type", &s->label_type}, {"level", &s->label_level}, {"filetype", &s->label_filetype}};
+	s->label_disable = str_eq(v, "disable");
+	if (s->label_disable)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *value = str_after(v, rows[i].part);
+		if (!value || *value != ':')
+			continue;
+		*rows[i].ret = value + 1;
+		return selinux_word_check(rows[i].part, value + 1, err);
+	}
+	return err_set(err, ERR_INVALID, "HostConfig.SecurityOpt (--security-opt): label: '%.64s' is not disable, user:U, role:R, type:T, level:L or filetype:T", v);
+}
+
+static int parse_apparmor(const char *v, struct security *s, struct err *err)
+{
+	s->apparmor = str_eq(v, APPARMOR_DEFAULT) ? NULL : v;
+	return s->apparmor ? apparmor_name_check(v, err) : 0;
+}
+
 /* "key=value" or docker's old "key:value". */
 static int parse_one(const char *opt, struct security *s, struct err *err)
 {
@@ -51,10 +79,10 @@ static int parse_one(const char *opt, struct security *s, struct err *err)
 		s->landlock_unconfined = true;
 		return 0;
 	}
-	if ((str_eq(key, "apparmor") && str_eq(v, "unconfined")) || (str_eq(key, "label") && str_eq(v, "disable")))
-		return 0; /* there is no such layer to take away yet */
-	if (str_eq(key, "apparmor") || str_eq(key, "label"))
-		return err_set(err, ERR_UNSUPPORTED, "HostConfig.SecurityOpt (--security-opt): '%.64s' is not there yet", opt);
+	if (str_eq(key, "apparmor"))
+		return parse_apparmor(v, s, err);
+	if (str_eq(key, "label"))
+		return parse_label(v, s, err);
 	return err_set(err, ERR_INVALID, "HostConfig.SecurityOpt (--security-opt): unknown option '%.64s'", opt);
 }
 
@@ -62,7 +90,7 @@ int security_parse(const struct container_request *r, struct security *ret, stru
 {
 	struct security s = {.no_new_privileges = !r->privileged};
 	if (r->privileged)
-		s.seccomp_unconfined = s.system_paths_unconfined = s.landlock_unconfined = true;
+		s = (struct security){.seccomp_unconfined = true, .system_paths_unconfined = true, .landlock_unconfined = true, .label_disable = true, .apparmor = APPARMOR_UNCONFINED};
 	STRV_FOREACH(opt, r->security_opt) {
 		int rc = parse_one(opt, &s, err);
 		if (rc < 0)

@@ -265,18 +265,32 @@ static void test_unknown(void **state)
 {
 	struct outcome o = parse("{\"Foo\":1,\"Bar\":false,\"Baz\":[],\"HostConfig\":{\"Links\":[\"a\"],\"VolumeDriver\":\"nfs\",\"Quux\":{},\"Nil\":null,"
 				 "\"DeviceRequests\":[{\"Count\":-1}],\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"DriverConfig\":"
-				 "{\"Name\":\"local\",\"Options\":{\"device\":\"/\"}}}}],\"Binds\":[\"/a:/b:z\"]},\"Volumes\":{\"/v\":{\"Source\":\"/etc\"}},"
+				 "{\"Name\":\"local\",\"Options\":{\"device\":\"/\"}}}}]},\"Volumes\":{\"/v\":{\"Source\":\"/etc\"}},"
 				 "\"NetworkingConfig\":{\"Other\":1}}");
 	if (o.r < 0)
 		fail_msg("%s", o.err.msg);
 	static const char *const want[] = {"Foo", "HostConfig.Links", "HostConfig.VolumeDriver", "HostConfig.DeviceRequests",
-					   "HostConfig.Mounts[0].VolumeOptions.DriverConfig", "HostConfig.Binds: option 'z'", "Volumes./v",
+					   "HostConfig.Mounts[0].VolumeOptions.DriverConfig", "Volumes./v",
 					   "NetworkingConfig.Other"};
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		if (!strv_has(o.unknown, want[i]))
 			fail_msg("'%s' was not reported", want[i]);
 	assert_int_equal(strv_len(o.unknown), ARRAY_LEN(want));
 	done(&o);
+}
+
+static void test_relabel(void **state)
+{
+	struct outcome o = parse("{\"HostConfig\":{\"Binds\":[\"/a:/b:ro,z\",\"/c:/d:Z\",\"vol:/e\"]}}");
+	if (o.r < 0)
+		fail_msg("%s", o.err.msg);
+	assert_int_equal(strv_len(o.unknown), 0);
+	assert_int_equal(o.req->mounts[0].relabel, 'z');
+	assert_true(o.req->mounts[0].read_only);
+	assert_int_equal(o.req->mounts[1].relabel, 'Z');
+	assert_int_equal(o.req->mounts[2].relabel, 0);
+	done(&o);
+	refused("{\"HostConfig\":{\"Binds\":[\"/a:/b:z,Z\"]}}", "HostConfig.Binds[0]", "contradicts");
 }
 
 static void test_refusals(void **state)
@@ -484,7 +498,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_field), cmocka_unit_test(test_write_keeps_everything), cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_docker_defaults), cmocka_unit_test(test_entrypoint), cmocka_unit_test(test_keys_folded),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_refusals), cmocka_unit_test(test_targets), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_relabel), cmocka_unit_test(test_refusals), cmocka_unit_test(test_targets), cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_stop_timeout), cmocka_unit_test(test_synthesized_bind), cmocka_unit_test(test_kv_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,13 +68,14 @@ static int read_allow(struct engine_config *c, const char *list, struct err *err
 
 static int check_keys(const struct json *doc, struct err *err)
 {
-	static const char *const known[] = {"allow-host-userns", "allow-host-network", "userns-remap"};
+	static const char *const known[] = {"allow-host-userns", "allow-host-network", "userns-remap", "selinux-process-type", "selinux-file-type"};
 	JSON_FOREACH_MEMBER(key, value, doc) {
 		bool ok = false;
 		for (size_t i = 0; i < ARRAY_LEN(known); i++)
 			ok = ok || str_eq(key, known[i]);
 		if (!ok)
-			return err_set(err, ERR_INVALID, "%s: unknown key '%.80s' (%s): known are allow-host-userns, allow-host-network, userns-remap", DAEMON_JSON,
+			return err_set(err, ERR_INVALID, "%s: unknown key '%.80s' (%s): known are allow-host-userns, allow-host-network, userns-remap, selinux-process-type, "
+						     "selinux-file-type", DAEMON_JSON,
 				       key, json_kind_name(json_kind(value)));
 	}
 	return 0;
@@ -95,7 +96,9 @@ static int read_daemon_json(struct settings *s, struct err *err)
 		return err_set(err, ERR_INVALID, "%s: expected an object, got %s", DAEMON_JSON, json_kind_name(json_kind(s->daemon)));
 	if ((r = check_keys(s->daemon, err)) < 0 || (r = json_read_bool(s->daemon, "allow-host-userns", &s->engine.allow_host_userns, err)) < 0 ||
 	    (r = json_read_bool(s->daemon, "allow-host-network", &s->engine.allow_host_network, err)) < 0 ||
-	    (r = json_read_str(s->daemon, "userns-remap", &s->engine.userns_remap, err)) < 0)
+	    (r = json_read_str(s->daemon, "userns-remap", &s->engine.userns_remap, err)) < 0 ||
+	    (r = json_read_str(s->daemon, "selinux-process-type", &s->engine.selinux_process_type, err)) < 0 ||
+	    (r = json_read_str(s->daemon, "selinux-file-type", &s->engine.selinux_file_type, err)) < 0)
 		return r;
 	return 0;
 }
