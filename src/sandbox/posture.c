@@ -202,18 +202,44 @@ static void judge_rootfs(const struct posture_target *t, const struct posture_fa
 	SAY(r->value, "%s, nodev", f->root_readonly ? "read-only" : "writable layer of its own");
 }
 
-static void judge_lsm(const struct posture_target *t, const struct posture_facts *f, struct row *r)
+static void judge_apparmor(const struct posture_target *t, const struct posture_facts *f, struct row *r)
 {
-	if (f->label_err < 0 || !*f->label) {
+	if (!f->has_apparmor) {
 		r->state = POSTURE_ABSENT;
-		SAY(r->why, "no AppArmor or SELinux on this host");
+		SAY(r->why, "absent on this host");
 		return;
 	}
-	SAY(r->value, "%s", f->label);
-	if (str_eq(f->label, "unconfined")) {
-		r->state = POSTURE_WEAKENED;
+	SAY(r->value, "%.256s%s%s%s", *f->profile ? f->profile : "?", *f->profile_mode ? " (" : "", f->profile_mode, *f->profile_mode ? ")" : "");
+	if (str_eq(f->profile_mode, "enforce") || str_eq(f->profile_mode, "kill"))
+		return;
+	r->state = *f->profile ? POSTURE_WEAKENED : POSTURE_UNVERIFIED;
+	if (str_eq(f->profile, "unconfined"))
 		SAY(r->by, "%s", privileged_or(t, "--security-opt apparmor=unconfined"));
+	else if (str_eq(f->profile_mode, "complain"))
+		SAY(r->why, "complain mode: what the profile denies is logged and allowed");
+	else
+		SAY(r->why, "%s", *f->profile ? "the profile is not in enforce mode" : "the kernel does not show the label");
+}
+
+/* A label of its own is another than ours, with a level that not everybody has. */
+static void judge_selinux(const struct posture_target *t, const struct posture_facts *f, struct row *r)
+{
+	if (!f->has_selinux) {
+		r->state = POSTURE_ABSENT;
+		SAY(r->why, "absent on this host");
+		return;
 	}
+	const char *mode = f->selinux_enforcing == 1 ? "enforcing" : f->selinux_enforcing == 0 ? "permissive" : "mode unknown";
+	SAY(r->value, "%.256s (%s)", *f->label ? f->label : "?", mode);
+	if (*f->label && !str_eq(f->label, f->own_label) && f->selinux_enforcing == 1)
+		return;
+	r->state = *f->label ? POSTURE_WEAKENED : POSTURE_UNVERIFIED;
+	if (!*f->label)
+		SAY(r->why, "the kernel does not show the label");
+	else if (str_eq(f->label, f->own_label))
+		SAY(r->by, "%s", privileged_or(t, "--security-opt label=disable"));
+	else
+		SAY(r->why, "%s", f->selinux_enforcing == 0 ? "the host is permissive: what the policy denies is logged and allowed" : "the host's mode cannot be read");
 }
 
 static void judge_landlock(const struct posture_target *t, const struct posture_facts *f, struct row *r)
@@ -254,10 +280,10 @@ static const struct {
 	const char *name;
 	void (*judge)(const struct posture_target *t, const struct posture_facts *f, struct row *r);
 } layers[] = {
-	{"user namespace", judge_userns}, {"namespaces", judge_namespaces},   {"capabilities", judge_caps},     {"no_new_privs", judge_nnp},
-	{"seccomp", judge_seccomp},       {"cgroup limits", judge_cgroup},    {"devices", judge_devices},       {"masked paths", judge_masked},
-	{"read-only paths", judge_readonly}, {"root filesystem", judge_rootfs}, {"LSM label", judge_lsm},       {"Landlock", judge_landlock},
-	{"rlimits", judge_rlimits},
+	{"user namespace", judge_userns}, {"namespaces", judge_namespaces}, {"capabilities", judge_caps}, {"no_new_privs", judge_nnp},
+	{"seccomp", judge_seccomp},       {"cgroup limits", judge_cgroup},  {"devices", judge_devices},   {"masked paths", judge_masked},
+	{"read-only paths", judge_readonly}, {"root filesystem", judge_rootfs}, {"AppArmor", judge_apparmor}, {"SELinux", judge_selinux},
+	{"Landlock", judge_landlock},     {"rlimits", judge_rlimits},
 };
 
 static void write_map(struct json_writer *w, const char *key, const struct id_map *m)
@@ -331,7 +357,16 @@ static void write_facts(struct json_writer *w, const struct posture_target *t, c
 	jw_uint(w, "MaskedPaths", f->n_masked);
 	jw_uint(w, "ReadonlyPaths", f->n_readonly);
 	jw_bool(w, "ReadonlyRootfs", f->root_readonly);
+	jw_obj(w, "AppArmor");
+	jw_bool(w, "Present", f->has_apparmor);
+	jw_str(w, "Profile", f->profile);
+	jw_str(w, "Mode", f->profile_mode);
+	jw_end(w);
+	jw_obj(w, "SELinux");
+	jw_bool(w, "Present", f->has_selinux);
+	jw_bool(w, "Enforcing", f->has_selinux && f->selinux_enforcing == 1);
 	jw_str(w, "Label", f->label);
+	jw_end(w);
 	jw_int(w, "LandlockABI", f->landlock_abi);
 	jw_obj(w, "Rlimits");
 	for (size_t i = 0; i < f->n_rlimits; i++) {

@@ -96,14 +96,25 @@ static int read_namespaces(int proc, struct posture_facts *f)
 	return 0;
 }
 
-static void read_label(int proc, struct posture_facts *f)
+static void read_attr(int proc, enum lsm which, char *buf)
 {
-	_cleanup_free_ char *s = NULL;
-	ssize_t n = read_file(proc, "attr/current", 4096, &s);
-	f->label_err = n < 0 ? (int) n : 0;
-	if (n > 0) {
-		s[strcspn(s, "\n")] = '\0';
-		(void) str_copy(f->label, sizeof(f->label), s); /* longer ones are nobody's */
+	if (lsm_attr_read(proc, which, LSM_ATTR_CURRENT, buf, LSM_LABEL_MAX) < 0)
+		buf[0] = '\0'; /* the judges say that it could not be read */
+}
+
+static void read_labels(int proc, struct posture_facts *f)
+{
+	f->has_apparmor = lsm_enabled("/sys", LSM_APPARMOR);
+	f->has_selinux = lsm_enabled("/sys", LSM_SELINUX);
+	if (f->has_apparmor) {
+		read_attr(proc, LSM_APPARMOR, f->profile);
+		(void) lsm_apparmor_split(f->profile, f->profile_mode);
+	}
+	if (f->has_selinux) {
+		_cleanup_close_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		read_attr(proc, LSM_SELINUX, f->label);
+		read_attr(self, LSM_SELINUX, f->own_label);
+		f->selinux_enforcing = lsm_selinux_enforcing("/sys");
 	}
 }
 
@@ -224,7 +235,7 @@ int facts_read(const struct posture_target *t, struct posture_facts *f, struct e
 		facts_done(f);
 		return gone(err);
 	}
-	read_label(proc, f);
+	read_labels(proc, f);
 	read_cgroup(proc, t->cgroup_path, f);
 	read_limits(proc, f);
 	_cleanup_close_ int root = openat(proc, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "kernel/lsm.h"
 #include "sandbox/posture.h"
 #include "spec/runtime.h"
 
@@ -16,8 +17,10 @@ struct posture_facts {
 	char filter_hash[65];       /* "" when it could not be read back */
 	size_t filter_len;          /* instructions */
 	int filter_err;             /* -errno of that attempt */
-	char label[256];            /* "" none */
-	int label_err;
+	bool has_apparmor, has_selinux; /* the host has it */
+	char profile[LSM_LABEL_MAX], profile_mode[32]; /* AppArmor; "" when it could not be read */
+	char label[LSM_LABEL_MAX], own_label[LSM_LABEL_MAX]; /* SELinux; the reader's own beside it */
+	int selinux_enforcing;      /* 1, 0 permissive, -errno */
 	char pids_max[32], pids_current[32], memory_max[32], memory_swap_max[32], cpu_quota[64], cpu_shares[32], cpuset[128]; /* "" absent */
 	bool has_pids, has_memory, has_cpu;
 	char cgroup[256];           /* path in the pids (or v2) hierarchy */
