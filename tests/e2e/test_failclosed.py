@@ -8,6 +8,7 @@ import unittest
 from coffer import CofferTest, pid_exists, wait_until
 
 ASAN = True
+VM = True
 
 
 class EveryStep(CofferTest):

@@ -10,6 +10,7 @@ import images
 from coffer import CofferTest, id_map, proc_status, read_text, wait_until
 
 ASAN = True
+VM = True
 
 
 class Process(CofferTest):

@@ -7,6 +7,8 @@ import unittest
 
 from coffer import CofferTest, proc_status, wait_until
 
+VM = True
+
 # controller: (v1 file, v2 file)
 FILES = {
     "pids": ("pids.max", "pids.max"),

@@ -13,6 +13,7 @@ import images
 from coffer import CofferTest, children_of, fd_links, pid_exists, proc_status, read_text, wait_until
 
 ASAN = True
+VM = True
 
 
 class Run(CofferTest):
