@@ -152,6 +152,7 @@ static const struct step prepare_steps[] = {
 	STEP("cgroup-limits", "cgroup limits", cgroup_limits),
 	STEP("limits", "resource limits", limits_raise),
 	STEP("namespaces", "namespaces", namespaces_open),
+	STEP("net-devices", "network devices", netdevices_read),
 };
 static const struct step clone_steps[] = {
 	STEP("attributes", "process attributes", attributes_before),
@@ -160,6 +161,7 @@ static const struct step clone_steps[] = {
 	STEP("clone", "namespaces", step_clone),
 	STEP("id-maps", "user namespace", step_maps),
 	STEP("child-attributes", "process attributes", attributes_after),
+	STEP("rdt", "resource director", rdt_apply),
 	STEP("maps-done", "init", handover_maps),
 };
 static const struct step mount_steps[] = {
@@ -167,6 +169,7 @@ static const struct step mount_steps[] = {
 	STEP("volumes", "volumes", mounts_prepare),
 };
 static const struct step handover_steps[] = {
+	STEP("net-devices-move", "network devices", netdevices_move),
 	STEP("handover", "init", handover_send),
 };
 

@@ -176,6 +176,7 @@ const struct step init_steps[] = {
 	STEP("loopback", "network", step_loopback),
 	/* what the creator hands over */
 	STEP("await", "waiting for the mounts", handover_receive),
+	STEP("net-devices-up", "network devices", netdevices_settle),
 	STEP("root", "root filesystem", rootfs_attach),
 	STEP("mounts", "mounting", mounts_attach),
 	STEP("private-proc", "private procfs", mounts_proc),

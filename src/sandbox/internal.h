@@ -23,6 +23,8 @@ struct sandbox_user {
 	char home[256];
 };
 
+struct netdevice;
+
 struct sandbox {
 	const char *fail_step; /* borrowed */
 	bool is_exec;          /* one more process in a running container */
@@ -65,6 +67,7 @@ struct sandbox {
 	char command[4096]; /* path that execve gets */
 	struct sandbox_user user;
 	char **env;     /* owned; with HOME */
+	struct netdevice *netdevices; /* owned; as many as spec->n_net_devices */
 	void *filter;   /* owned; compiled seccomp filter */
 	size_t filter_len; /* instructions */
 	uint32_t filter_flags; /* SECCOMP_FILTER_FLAG_* */
@@ -115,6 +118,14 @@ int attributes_own(struct sandbox *s, struct err *err);   /* in the process itse
 
 /* rootless.c: what an ordinary user's creator does by other means */
 int rootless_maps(struct sandbox *s, struct err *err); /* uid_map and gid_map of s->child: alone, or by newuidmap and newgidmap */
+
+/* netdevices.c: linux.netDevices */
+int netdevices_read(struct sandbox *s, struct err *err);   /* creator, before the clone */
+int netdevices_move(struct sandbox *s, struct err *err);   /* creator, before the handover */
+int netdevices_settle(struct sandbox *s, struct err *err); /* init */
+
+/* rdt.c: linux.intelRdt */
+int rdt_apply(struct sandbox *s, struct err *err); /* creator, on s->child */
 
 /* sysctl.c */
 int sysctl_apply(struct sandbox *s, struct err *err);
