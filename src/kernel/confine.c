@@ -20,7 +20,8 @@ int confine_seccomp(const void *filter, size_t n, unsigned flags)
 	if (n == 0 || n > BPF_MAXINSNS)
 		return -EINVAL;
 	struct sock_fprog prog = {.len = (unsigned short) n, .filter = (struct sock_filter *) filter};
-	return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog) < 0 ? -errno : 0;
+	int r = (int) syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+	return r < 0 ? -errno : r;
 }
 
 bool confine_seccomp_takes(unsigned flag)

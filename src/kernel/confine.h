@@ -9,7 +9,8 @@
 
 /** confine_no_new_privs() - PR_SET_NO_NEW_PRIVS. Source: prctl(2). */
 int confine_no_new_privs(void);
-/** confine_seccomp() - install @n instructions of classic BPF (struct sock_filter array) as a filter. @flags: SECCOMP_FILTER_FLAG_*. Source: seccomp(2). */
+/** confine_seccomp() - install @n instructions of classic BPF (struct sock_filter array) as a filter. @flags: SECCOMP_FILTER_FLAG_*. Return: 0, or
+ *  with SECCOMP_FILTER_FLAG_NEW_LISTENER the listener (CLOEXEC), or -errno. Source: seccomp(2). */
 int confine_seccomp(const void *filter, size_t n, unsigned flags);
 /** confine_seccomp_takes() - whether the running kernel knows the SECCOMP_FILTER_FLAG_* bit @flag. Installs nothing. */
 bool confine_seccomp_takes(unsigned flag);

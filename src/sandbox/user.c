@@ -188,6 +188,8 @@ static int check_mapped(struct sandbox *s, struct err *err)
 {
 	if (s->spec->ns[NS_USER].mode == NS_MODE_HOST)
 		return 0; /* the host's user namespace maps everything */
+	if (sandbox_obeys(s) && s->spec->ns[NS_USER].mode == NS_MODE_PATH && s->spec->uids.n == 0)
+		return 0; /* joined as it is: setresuid(2) will say */
 	uint32_t host;
 	if (!id_map_to_host(&s->spec->uids, s->user.uid, &host))
 		return err_set(err, ERR_INVALID, "user id %u is outside the container's id range", s->user.uid);

@@ -380,7 +380,7 @@ class Seccomp(oci.OciTest):
         self.told, self.listeners = [], []
         thread = threading.Thread(target=serve)
         thread.start()
-        self.addCleanup(lambda: [os.close(fd) for fd in self.listeners])
+        self.addCleanup(lambda fds=self.listeners: [os.close(fds.pop()) for _ in list(fds)])
         self.addCleanup(thread.join)
         return thread
 
