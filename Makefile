@@ -21,12 +21,13 @@ $(BUILD)/build.ninja:
 	@meson setup $(BUILD) --prefix=$(PREFIX) $(MESONFLAGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; rm -rf $(BUILD) $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 
-# The programs, and beside them the layout of an installation made of links: $(BUILD)/coffer, $(BUILD)/libexec/*.
+# The programs, and beside them the layout of an installation made of links: $(BUILD)/coffer, $(BUILD)/coffer-oci, $(BUILD)/libexec/*.
 build: deps
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 	@mkdir -p $(BUILD)/libexec
 	@ln -sf src/cmd/coffer/coffer $(BUILD)/coffer
+	@ln -sf src/cmd/coffer-oci/coffer-oci $(BUILD)/coffer-oci
 	@for p in $(helpers); do ln -sf ../$$(cd $(BUILD) && echo src/cmd/*/$$p) $(BUILD)/libexec/$$p; done
 
 # A newcomer's first command: one container from an image made here, and what confines it.
