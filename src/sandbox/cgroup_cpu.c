@@ -7,18 +7,19 @@
 #include "base/str.h"
 #include "sandbox/cgroup_knobs.h"
 
-#define ONE ((uint64_t) 1 << 32) /* fixed point: 32 bits behind the point */
+#define BITS 48 /* behind the point */
+#define ONE ((uint64_t) 1 << BITS)
 
 static uint64_t mul(uint64_t a, uint64_t b)
 {
-	return (uint64_t) ((unsigned __int128) a * b >> 32);
+	return (uint64_t) ((unsigned __int128) a * b >> BITS);
 }
 
-/* log2 of @x >= 1, by squaring: each time the square passes 2 the next bit is 1. */
+/* log2 of @x, 1 to 2^18, by squaring: each time the square passes 2 the next bit is 1. */
 static uint64_t log2_fixed(uint64_t x)
 {
 	unsigned whole = 63 - (unsigned) __builtin_clzll(x);
-	uint64_t m = whole > 32 ? x >> (whole - 32) : x << (32 - whole), f = 0;
+	uint64_t m = x << (BITS - whole), f = 0;
 	for (uint64_t bit = ONE >> 1; bit; bit >>= 1) {
 		m = mul(m, m);
 		if (m >= 2 * ONE) {
@@ -55,7 +56,7 @@ uint64_t cgroup_weight_of_shares(uint64_t shares)
 	uint64_t l = log2_fixed(shares);
 	uint64_t e = (mul(l, l) + 125 * l) / 612, least = ONE * 7 / 34;
 	uint64_t w = exp10_fixed(e > least ? e - least : 0);
-	return (w + ONE - 1 - (ONE >> 12)) / ONE; /* rounded up, but not for what the last bits made of a whole number */
+	return (w + ONE - 1 - (ONE >> 24)) / ONE; /* rounded up, but not for what the last bits made of a whole number */
 }
 
 static int put(const struct knob_run *run, const struct knob *k, const char *file, int64_t v, struct err *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/str.h"
 
 static int put_i64(struct knob_out *out, int64_t v)
@@ -28,6 +29,7 @@ static int value_pids(const struct knob_run *run, int version, size_t i, struct 
 /* Kernel memory: "no limit" is what there is without a file to write. */
 static int kernel_limit(int64_t v, size_t i, struct knob_out *out)
 {
+	out->doubtful = true; /* "Writing any value to this file has no effect", mm/memcontrol-v1.c since 6.3 */
 	return i > 0 || v <= 0 ? 0 : put_i64(out, v);
 }
 
@@ -240,6 +242,14 @@ int knob_put(const struct knob_run *run, const struct knob *k, enum cg_controlle
 	return r < 0 ? err_sys(err, r, "linux.resources.%s: writing '%s' to %s", k->field, value, file) : 0;
 }
 
+static bool took_effect(const struct knob_run *run, const struct knob *k, const struct knob_out *out)
+{
+	char text[64];
+	uint64_t is, want;
+	/* whole pages come back */
+	return cgroup_read(run->cg, k->c, out->file, out->file, text, sizeof(text)) == 0 && parse_u64(text, &is) == 0 && parse_u64(out->value, &want) == 0 && is / 65536 == want / 65536;
+}
+
 static int write_row(const struct knob_run *run, const struct knob *k, struct err *err)
 {
 	int version = cgroup_has(&run->cg->layout, k->c);
@@ -252,6 +262,8 @@ static int write_row(const struct knob_run *run, const struct knob *k, struct er
 		if (r <= 0)
 			return r;
 		r = knob_put(run, k, k->c, file ? out.file : NULL, out.value, out.may_lack, err);
+		if (r == 0 && out.doubtful && !took_effect(run, k, &out))
+			return err_set(err, ERR_UNSUPPORTED, "linux.resources.%s: this kernel has %s for show: it takes '%s' and limits nothing", k->field, out.file, out.value);
 		if (r < 0)
 			return r;
 	}

@@ -27,6 +27,7 @@ int knobs_write(const struct knob_run *k, struct err *err);
 struct knob_out {
 	char file[80], value[160];
 	bool may_lack; /* no such file is as good: the value says "no limit" */
+	bool doubtful; /* there are kernels that take it and do nothing: read back */
 };
 
 struct knob {
