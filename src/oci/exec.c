@@ -229,6 +229,7 @@ static int start(struct exec_run *x, struct err *err)
 		.pid = x->c.rec->pid,
 		.report_fd = -EBADF,
 		.stdio = {-EBADF, -EBADF, -EBADF},
+		.fail_step = getenv("COFFER_FAIL_STEP"),
 	};
 	return sandbox_exec_start(&a, &x->started, err);
 }

@@ -237,17 +237,14 @@ void creator_init(struct sandbox *s, const struct sandbox_args *args)
 		s->trace_fd = open(trace, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
-static const char *names[ARRAY_LEN(prepare_steps) + ARRAY_LEN(clone_steps) + ARRAY_LEN(mount_steps) + ARRAY_LEN(handover_steps) + 64];
+static const char *names[160];
 
 const char *const *sandbox_steps(void)
 {
 	size_t n = 0;
-	const struct {
-		const struct step *v;
-		size_t n;
-	} tables[] = {
+	const struct step_table tables[] = {
 		{prepare_steps, ARRAY_LEN(prepare_steps)}, {clone_steps, ARRAY_LEN(clone_steps)}, {mount_steps, ARRAY_LEN(mount_steps)},
-		{handover_steps, ARRAY_LEN(handover_steps)}, {init_steps, n_init_steps},
+		{handover_steps, ARRAY_LEN(handover_steps)}, {init_steps, n_init_steps}, exec_step_tables[0], exec_step_tables[1],
 	};
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
 		for (size_t i = 0; i < tables[t].n && n + 1 < ARRAY_LEN(names); i++)

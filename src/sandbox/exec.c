@@ -203,6 +203,8 @@ static const struct step process_steps[] = {
 	STEP("exec-exec", "exec", command_exec),
 };
 
+const struct step_table exec_step_tables[2] = {{enter_steps, ARRAY_LEN(enter_steps)}, {process_steps, ARRAY_LEN(process_steps)}};
+
 static _Noreturn void exec_main(struct exec_ctx *x)
 {
 	struct err err;

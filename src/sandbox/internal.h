@@ -182,6 +182,7 @@ int creds_seccomp(struct sandbox *s, struct err *err);     /* last but execve */
 int creds_seccomp_early(struct sandbox *s, struct err *err); /* without no_new_privs: while CAP_SYS_ADMIN is held */
 
 /* exec.c */
+extern const struct step_table exec_step_tables[2];
 _Noreturn void exec_create(const struct sandbox_exec_args *args, int (*compile)(struct sandbox *s, struct err *err));
 
 /* init.c */

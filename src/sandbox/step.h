@@ -14,6 +14,11 @@ struct step {
 	int (*fn)(void *ctx, struct err *err);
 };
 
+struct step_table {
+	const struct step *v;
+	size_t n;
+};
+
 /* A row; the function may take its own context type. */
 #define STEP(name_, what_, fn_) {name_, what_, (int (*)(void *, struct err *)) (fn_)}
 
