@@ -94,6 +94,13 @@ int mnt_clone(int dfd, const char *path, bool recursive)
 	return fd < 0 ? -errno : fd;
 }
 
+int mnt_clone_private(int dfd, const char *path, bool recursive)
+{
+	_cleanup_close_ int fd = mnt_clone(dfd, path, recursive);
+	int r = fd < 0 ? fd : mnt_propagation(fd, MS_PRIVATE, recursive);
+	return r < 0 ? r : take_fd(&fd);
+}
+
 static int setattr(int fd, struct mount_attr *a, bool recursive)
 {
 	return syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), a, sizeof(*a)) < 0 ? -errno : 0;

@@ -30,6 +30,9 @@ int mnt_mount_on(int target_fd, const char *source, const char *fstype, unsigned
 char *mnt_last_message(int fsfd, char *buf, size_t size);
 /** mnt_clone() - detached copy of the mount at @path below @dfd ("" with AT_EMPTY_PATH semantics: @dfd itself). @recursive: with submounts. Return: mount fd. */
 int mnt_clone(int dfd, const char *path, bool recursive);
+/** mnt_clone_private() - the same without the relation to its original: where that is shared, as everything is under systemd, a clone is its peer, and
+ *  what is mounted on the one appears on the other. */
+int mnt_clone_private(int dfd, const char *path, bool recursive);
 /** mnt_attr() - set and clear MOUNT_ATTR_* on a mount. @recursive: the whole tree. */
 int mnt_attr(int mntfd, uint64_t set, uint64_t clear, bool recursive);
 /** mnt_idmap() - shift ids of a detached mount by the map of user namespace @userns_fd. -EINVAL: this filesystem cannot (say so to the user). */

@@ -64,6 +64,8 @@ static bool same_maps(const struct plan_mount *a, const struct plan_mount *b)
 /* The user namespace that @m is shifted by, borrowed; one for all mounts with the same maps. -EBADF: none. */
 static int shifting_userns(struct sandbox *s, struct plan_mount *m, struct err *err)
 {
+	if (!m->uids && s->userns_fd < 0 && mounts_by_init(s))
+		s->userns_fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
 	if (!m->uids)
 		return s->userns_fd;
 	for (struct plan_mount *other = s->plan.mounts; other < m; other++)
@@ -98,6 +100,8 @@ static int shift(struct sandbox *s, struct plan_mount *m, int mnt, struct err *e
 	}
 	if (r == -EINVAL)
 		return err_set(err, ERR_UNSUPPORTED, "%s: the filesystem of '%s' cannot shift ids (idmapped mounts); use a bind without idmap, or copy the data", m->dst, m->src);
+	if (r == -EPERM && mounts_by_init(s))
+		return err_set(err, ERR_DENIED, "%s: only the host's root can shift the ids of '%s' (idmap)", m->dst, m->src);
 	return r < 0 ? err_sys(err, r, "%s: shifting ids of '%s'", m->dst, m->src) : 0;
 }
 

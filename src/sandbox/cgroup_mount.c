@@ -29,7 +29,7 @@ static int clone_cgroup(const char *mount, const char *path)
 	if (str_format(full, sizeof(full), "%s/%s", mount, path + strspn(path, "/")) < 0)
 		return -ENAMETOOLONG;
 	_cleanup_close_ int fd = open(full, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : mnt_clone(fd, "", false);
+	return fd < 0 ? -errno : mnt_clone_private(fd, "", false);
 }
 
 /* The engine's: directories that only it is in, so neither siblings nor release_agent are in sight (R12, CVE-2022-0492). */

@@ -45,7 +45,7 @@ static int clone_node(const char *path, char type, int64_t major, int64_t minor,
 	if ((type == 'c' && !is_char) || (type == 'b' && !is_block) || (!is_char && !is_block) || (int64_t) major(st.st_rdev) != major ||
 	    (int64_t) minor(st.st_rdev) != minor)
 		return err_set(err, ERR_INVALID, "host device '%s' is not %c %lld:%lld", path, type, (long long) major, (long long) minor);
-	int mnt = mnt_clone(src, "", false);
+	int mnt = mnt_clone_private(src, "", false);
 	return mnt < 0 ? err_sys(err, mnt, "cloning '%s'", path) : mnt;
 }
 
@@ -129,7 +129,8 @@ static int make_node(struct sandbox *s, const struct device_spec *d, struct err 
 	if (r < 0)
 		return err_sys(err, r, "linux.devices: making '%s'", d->path);
 	_cleanup_close_ int node = open_beneath_nosymlink(dir, name, O_PATH, 0);
-	if (node < 0 || fchownat(node, "", d->has_uid ? d->uid : 0, d->has_gid ? d->gid : 0, AT_EMPTY_PATH) < 0)
+	bool chown = (d->has_uid && d->uid) || (d->has_gid && d->gid); /* takes set-id bits away */
+	if (node < 0 || (chown && fchownat(node, "", d->has_uid ? d->uid : 0, d->has_gid ? d->gid : 0, AT_EMPTY_PATH) < 0))
 		return err_sys(err, node < 0 ? node : -errno, "linux.devices: owner of '%s'", d->path);
 	return same_node(dir, name, d, dev, err);
 }

@@ -125,7 +125,7 @@ static int fs_make(struct sandbox *s, struct plan_mount *m, int covered, struct 
 	if (label && mnt_set_string(fs, "context", label) < 0)
 		return err_set(err, ERR_SYSTEM, "%s: linux.mountLabel: %s does not take context='%s': %s", m->dst, m->fstype, label, mnt_last_message(fs, msg, sizeof(msg)));
 	int mnt = mnt_create(fs, (unsigned) attrs_of(s, m));
-	if ((mnt == -EPERM || mnt == -EACCES) && !(s->plan.obey && m->fallback))
+	if ((mnt == -EPERM || mnt == -EACCES) && !s->plan.obey)
 		return err_set(err, ERR_DENIED, "%s: the kernel refuses a fresh %s here (is the engine itself in a container whose %s is partly covered?)", m->dst,
 			       m->fstype, m->fstype);
 	return mnt < 0 ? err_sys(err, mnt, "%s: mounting %s %s", m->dst, m->fstype, mnt_last_message(fs, msg, sizeof(msg))) : mnt;
@@ -135,10 +135,8 @@ static int fs_make(struct sandbox *s, struct plan_mount *m, int covered, struct 
 static int fs_fallback(const struct plan_mount *m, struct err *err)
 {
 	uint64_t tree = m->tree_set | (str_eq(m->fstype, "sysfs") ? m->attr_set | MOUNT_ATTR_RDONLY : 0);
-	_cleanup_close_ int mnt = mnt_clone(AT_FDCWD, m->fallback, /* recursive= */ true);
-	int r = mnt < 0 ? mnt : mnt_propagation(mnt, MS_PRIVATE, true);
-	if (r == 0)
-		r = mnt_attr(mnt, m->attr_set, 0, false);
+	_cleanup_close_ int mnt = mnt_clone_private(AT_FDCWD, m->fallback, /* recursive= */ true);
+	int r = mnt < 0 ? mnt : mnt_attr(mnt, m->attr_set, 0, false);
 	if (r == 0)
 		r = mnt_attr(mnt, tree, 0, true);
 	return r < 0 ? err_sys(err, r, "%s: binding the host's %s, because its namespace is not the container's", m->dst, m->fallback) : take_fd(&mnt);

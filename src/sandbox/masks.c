@@ -25,7 +25,7 @@ static int mask_file(int target, struct err *err)
 	_cleanup_close_ int null = open("/dev/null", O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (null < 0 || !mask_is_null(null))
 		return err_set(err, ERR_SYSTEM, "the host's /dev/null is not the null device");
-	_cleanup_close_ int mnt = mnt_clone(null, "", false);
+	_cleanup_close_ int mnt = mnt_clone_private(null, "", false);
 	int r = mnt < 0 ? mnt : mnt_attach(mnt, target);
 	return r < 0 ? err_sys(err, r, "covering with /dev/null") : 0;
 }

@@ -228,11 +228,8 @@ static int clone_root(struct sandbox *s, struct err *err)
 	_cleanup_close_ int dir = bundle_open(s, root, O_PATH | O_DIRECTORY);
 	if (dir < 0)
 		return err_sys(err, dir, "root.path '%s'", root);
-	_cleanup_close_ int mnt = mnt_clone(dir, "", /* recursive= */ true);
-	if (mnt < 0)
-		return err_sys(err, mnt, "cloning root.path '%s'", root);
-	int r = mnt_propagation(mnt, MS_PRIVATE, true);
-	return r < 0 ? err_sys(err, r, "making root.path '%s' private", root) : take_fd(&mnt);
+	int mnt = mnt_clone_private(dir, "", /* recursive= */ true);
+	return mnt < 0 ? err_sys(err, mnt, "cloning root.path '%s'", root) : mnt;
 }
 
 int rootfs_build(struct sandbox *s, struct err *err)
