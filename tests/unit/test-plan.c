@@ -5,11 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <sys/mount.h>
 
 #include "kernel/cgroup.h"
 #include "kernel/compat.h"
+#include "kernel/mount_option.h"
 #include "sandbox/plan.h"
+#include "sandbox/sandbox.h"
 
 static struct runtime_spec *base_spec(void)
 {
@@ -129,6 +132,177 @@ static void refusals_name_field_and_value(void **state)
 	refuse(s, "container id 0 is not mapped");
 }
 
+/* Foreign documents */
+
+static int obey(struct runtime_spec *s, struct plan *p, struct err *err)
+{
+	return plan_build(s, SANDBOX_OBEY, p, err);
+}
+
+static void refuse_obeyed(struct runtime_spec *s, const char *needle)
+{
+	struct plan p;
+	struct err err = {0};
+	assert_true(obey(s, &p, &err) < 0);
+	if (!strstr(err.msg, needle))
+		fail_msg("'%s' does not say '%s'", err.msg, needle);
+}
+
+static void every_word_is_understood(void **state)
+{
+	const struct mnt_option *o;
+	for (size_t i = 0; (o = mnt_option_at(i)); i++) {
+		_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+		struct plan p;
+		struct err err;
+		bool fs = o->kind == MNT_OPTION_COPYUP;
+		add(s, "/m", fs ? "tmpfs" : "bind", "/srv", fs ? "nosuid" : "bind", o->name);
+		if (obey(s, &p, &err) < 0)
+			fail_msg("%s: %s", o->name, err.msg);
+		const struct plan_mount *m = &p.mounts[0];
+		if (o->kind == MNT_OPTION_ATTR)
+			assert_true((o->recursive ? m->tree_set : m->attr_set & ~(uint64_t) (fs ? MOUNT_ATTR_NOSUID : 0)) == o->set);
+		if (o->kind == MNT_OPTION_PROPAGATION)
+			assert_true(m->propagation == (o->set | (o->recursive ? MS_REC : 0)));
+		assert_int_equal(m->kind, fs ? PLAN_FS : o->kind == MNT_OPTION_REMOUNT ? PLAN_REMOUNT : PLAN_BIND);
+		assert_true(m->recursive == (o->kind == MNT_OPTION_BIND && o->recursive));
+		assert_true(m->idmap == (o->kind == MNT_OPTION_IDMAP) && m->idmap_tree == (o->kind == MNT_OPTION_IDMAP && o->recursive));
+		plan_done(&p);
+	}
+}
+
+static void destinations_are_cleaned(void **state)
+{
+	static const char *const rows[][2] = {
+		{"proc", "/proc"}, {"/a//b/./c/", "/a/b/c"}, {"/a/../b", "/b"}, {"../../x", "/x"}, {"/..a/...", "/..a/..."}, {"a/b/../../../c", "/c"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		_cleanup_free_ char *got = plan_clean_path(rows[i][0]);
+		assert_string_equal(got, rows[i][1]);
+	}
+	static const char *const roots[] = {"/", "", ".", "/a/..", "/../..", "a/.."};
+	for (size_t i = 0; i < ARRAY_LEN(roots); i++) {
+		_cleanup_free_ char *got = plan_clean_path(roots[i]);
+		assert_string_equal(got, "/");
+		_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+		add(s, roots[i], "bind", "/srv", "bind", NULL);
+		refuse_obeyed(s, roots[i][0] ? "would cover the root" : "without destination");
+	}
+	char long_path[PATH_MAX + 16];
+	memset(long_path, 'x', sizeof(long_path));
+	long_path[sizeof(long_path) - 1] = '\0';
+	assert_null(plan_clean_path(long_path));
+}
+
+static void propagation_words_combine(void **state)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+	struct plan p;
+	struct err err;
+	add(s, "/a", "bind", "/srv", "rslave", "rshared");
+	add(s, "/b", "bind", "/srv", "rshared", "rslave");
+	add(s, "/c", "bind", "/srv", "rslave", "private");
+	s->rootfs_propagation = strdup("rshared");
+	assert_int_equal(obey(s, &p, &err), 0);
+	assert_true(p.mounts[0].propagation == (MS_SLAVE | MS_SHARED | MS_REC));
+	assert_true(p.mounts[1].propagation == (MS_SLAVE | MS_REC));
+	assert_true(p.mounts[2].propagation == MS_PRIVATE);
+	assert_true(p.root_propagation == (MS_SHARED | MS_REC));
+	plan_done(&p);
+	free(s->rootfs_propagation);
+	s->rootfs_propagation = strdup("ro");
+	refuse_obeyed(s, "linux.rootfsPropagation: 'ro'");
+}
+
+static void filesystem_options_are_split(void **state)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+	struct plan p;
+	struct err err;
+	add(s, "/a", "tmpfs", "t", "size=1m,nosuid,,mode=700", "");
+	add(s, "/b", "overlay", "o", "lowerdir=/a\\,b", "context=\"a,b\"");
+	assert_int_equal(obey(s, &p, &err), 0);
+	assert_int_equal(strv_len(p.mounts[0].fs_options), 2);
+	assert_string_equal(p.mounts[0].fs_options[1], "mode=700");
+	assert_true(p.mounts[0].attr_set == MOUNT_ATTR_NOSUID);
+	assert_int_equal(strv_len(p.mounts[1].fs_options), 2);
+	plan_done(&p);
+}
+
+static void maps_of_a_mount(void **state)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+	struct plan p;
+	struct err err;
+	add(s, "/own", "bind", "/srv", "bind", "idmap");
+	add(s, "/same", "bind", "/srv", "bind", "idmap");
+	add(s, "/custom", "bind", "/srv", "bind", "ridmap");
+	assert_int_equal(id_map_add(&s->mounts[1].uids, 0, 1048576, 65536), 0);
+	assert_int_equal(id_map_add(&s->mounts[1].gids, 0, 1114112, 65536), 0);
+	assert_int_equal(id_map_add(&s->mounts[2].uids, 0, 5, 1), 0);
+	assert_int_equal(id_map_add(&s->mounts[2].gids, 0, 6, 1), 0);
+	assert_int_equal(obey(s, &p, &err), 0);
+	assert_true(p.mounts[0].idmap && !p.mounts[0].idmap_tree && !p.mounts[0].uids);
+	assert_true(p.mounts[1].idmap && !p.mounts[1].uids); /* the container's own namespace serves */
+	assert_true(p.mounts[2].idmap && p.mounts[2].idmap_tree && p.mounts[2].uids == &s->mounts[2].uids);
+	plan_done(&p);
+	id_map_done(&s->mounts[2].gids);
+	refuse_obeyed(s, "/custom: uidMappings without gidMappings");
+	assert_int_equal(id_map_add(&s->mounts[2].gids, 0, 6, 1), 0);
+	s->ns[NS_USER].mode = NS_MODE_HOST;
+	id_map_done(&s->uids);
+	id_map_done(&s->gids);
+	refuse_obeyed(s, "/own: 'idmap' needs uidMappings");
+}
+
+static void what_shows_another_s_namespace_has_a_fallback(void **state)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+	struct plan p;
+	struct err err;
+	add(s, "/proc", "proc", "proc", NULL, NULL);
+	add(s, "/sys", "sysfs", "sysfs", "ro", NULL);
+	add(s, "/dev/mqueue", "mqueue", "mqueue", NULL, NULL);
+	add(s, "/x", "ext4", "/dev/vda", NULL, NULL);
+	assert_int_equal(obey(s, &p, &err), 0);
+	for (size_t i = 0; i < p.n_mounts; i++)
+		assert_true(p.mounts[i].kind == PLAN_FS && !p.mounts[i].fallback);
+	plan_done(&p);
+	s->ns[NS_PID].mode = s->ns[NS_NET].mode = s->ns[NS_IPC].mode = NS_MODE_HOST;
+	assert_int_equal(obey(s, &p, &err), 0);
+	assert_string_equal(p.mounts[0].fallback, "/proc");
+	assert_string_equal(p.mounts[1].fallback, "/sys");
+	assert_string_equal(p.mounts[2].fallback, "/dev/mqueue");
+	assert_null(p.mounts[3].fallback);
+	plan_done(&p);
+}
+
+static void a_dev_of_the_document_is_left_alone(void **state)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+	struct plan p;
+	struct err err;
+	add(s, "dev/", "bind", "/srv", "rbind", NULL);
+	assert_int_equal(obey(s, &p, &err), 0);
+	assert_true(p.no_dev);
+	plan_done(&p);
+}
+
+static void obeyed_refusals(void **state)
+{
+	static const struct {
+		const char *type, *opt, *needle;
+	} bad[] = {
+		{"bind", "frobnicate", "unknown option 'frobnicate'"}, {"bind", "tmpcopyup", "'tmpcopyup' is for tmpfs"}, {"proc", "tmpcopyup", "'tmpcopyup' is for tmpfs"},
+		{"bind", "copyup", "unknown option 'copyup'"}, {"bind", "tryidmap", "unknown option 'tryidmap'"}, {"tmpfs", "idmap", "only a bind mount"},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
+		add(s, "/x", bad[i].type, "/srv", bad[i].opt, NULL);
+		refuse_obeyed(s, bad[i].needle);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -136,6 +310,14 @@ int main(void)
 		cmocka_unit_test(mount_options),
 		cmocka_unit_test(sysfs_of_a_shared_network_is_a_readonly_bind),
 		cmocka_unit_test(refusals_name_field_and_value),
+		cmocka_unit_test(every_word_is_understood),
+		cmocka_unit_test(destinations_are_cleaned),
+		cmocka_unit_test(propagation_words_combine),
+		cmocka_unit_test(filesystem_options_are_split),
+		cmocka_unit_test(maps_of_a_mount),
+		cmocka_unit_test(what_shows_another_s_namespace_has_a_fallback),
+		cmocka_unit_test(a_dev_of_the_document_is_left_alone),
+		cmocka_unit_test(obeyed_refusals),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
