@@ -117,7 +117,7 @@ class Limits(CofferTest):
 
     def test_shares_and_cpuset(self):
         cid = self.sleeper("--cpu-shares", "512", "--cpuset-cpus", "0")
-        self.assertIn(self.knob(cid, "shares"), ("512", "20"))
+        self.assertIn(self.knob(cid, "shares"), ("512", "59"))
         self.assertEqual(self.knob(cid, "cpus"), "0")
         self.assertEqual(proc_status(self.pid(cid))["Cpus_allowed_list"], "0")
         self.assertEqual(self.coffer("exec", cid, "nproc").word, "1")

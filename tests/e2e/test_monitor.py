@@ -751,6 +751,18 @@ class Exec(Case):
         self.assertEqual(r.exception.kind, ERR_NOT_FOUND)
         s.close()
 
+    def test_a_process_that_ends_before_it_is_reported_is_no_stray(self):
+        """The monitor's tick reaped a process that had ended before its creator could report it: the exec failed with "no such process"."""
+        c = self.container(["sleep", "60"])
+        c.conn.start()
+        eid, s = c.exec(["sh", "-c", "echo out; exit 5"], word="slow")
+        self.assertEqual(frames(read_all(s))[1], b"out\n")
+        self.assertEqual(c.exec_wait(eid).code, 5)
+        s.close()
+        c = self.container(["sh", "-c", "exit 6"], word="slow")
+        c.conn.start()
+        self.assertEqual(c.conn.wait().code, 6)
+
     def test_exec_fails(self):
         c = self.container(["sleep", "60"])
         c.conn.start()

@@ -397,8 +397,8 @@ class Exec(CofferTest):
         self.assertTrue(wait_until(lambda: len(fd_links(monitor)) <= before, 3), f"{before} descriptors before, {len(fd_links(monitor))} after")
 
     def test_ends_when_the_container_ends(self):
-        p = self.popen("exec", self.cid, "sleep", "1000")
-        self.assertTrue(wait_until(lambda: "sleep" in self.coffer("exec", self.cid, "ps").out))
+        p = self.popen("exec", self.cid, "sleep", "1234")
+        self.assertTrue(wait_until(lambda: "sleep 1234" in self.coffer("exec", self.cid, "ps").out))
         self.coffer("kill", self.cid)
         self.assertEqual(p.wait(20), 137)
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The monitor with a sandbox that confines nothing, for tests/e2e/test_monitor.py: BUNDLE/config.json and BUNDLE/exec-<id>.json are not JSON
- * but a word ("pipe", "tty", "fail", "die" or "die-late") and the argument vector, each ended by a NUL. It reports as sandbox/sandbox.h draws.
+ * but a word ("pipe", "tty", "fail", "die", "die-late" or "slow") and the argument vector, each ended by a NUL. It reports as sandbox/sandbox.h draws.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -79,6 +79,8 @@ static _Noreturn void create_from(int dir, const char *name, int report_fd, cons
 		be_init(buf, argv, report_fd, stdio);
 	if (pid < 0)
 		fail(report_fd, ERR_SYSTEM, "clone");
+	if (strcmp(buf, "slow") == 0)
+		(void) usleep(700000); /* more than two ticks of the monitor */
 	struct report r = {.kind = REPORT_PID, .pid = pid};
 	(void) report_send(report_fd, &r, pidfd);
 	if (strcmp(buf, "die-late") == 0)
