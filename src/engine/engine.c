@@ -85,7 +85,8 @@ static int open_rooms(struct engine *e, struct err *err)
 	if (rc < 0)
 		return rc;
 	struct image_store_config cfg = {.root_fd = e->state_fd, .db = e->db, .unpack_path = unpack};
-	return image_store_open(&cfg, &e->images, err);
+	rc = image_store_open(&cfg, &e->images, err);
+	return rc < 0 ? rc : labels_store(e, err);
 }
 
 int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err)

@@ -154,6 +154,25 @@ int labels_prepare(struct engine *e, const struct container *c, struct labels *r
 
 /* Files */
 
+int labels_store(struct engine *e, struct err *err)
+{
+	static const char *const dirs[] = {"layers", "tmp"};
+	char context[LSM_LABEL_MAX] = "system_u:object_r:" SELINUX_LAYER_TYPE ":s0", canon[LSM_LABEL_MAX];
+	if (!has(e, LSM_SELINUX))
+		return 0;
+	if (lsm_selinux_check("/sys", context, canon) < 0)
+		(void) str_format(context, sizeof(context), "system_u:object_r:%.200s:s0", e->selinux_file_type); /* fits */
+	if (lsm_selinux_check("/sys", context, canon) < 0)
+		return 0; /* a policy without our types: no container starts, and says why */
+	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+		_cleanup_close_ int fd = openat(e->state_fd, dirs[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int rc = fd < 0 ? err_sys(err, -errno, "opening") : selinux_relabel_own(fd, context, err);
+		if (rc < 0)
+			return err_wrap(err, "'%s/%s'", e->state_dir, dirs[i]);
+	}
+	return 0;
+}
+
 int labels_bundle(const struct labels *l, int dir, const char *const *names, size_t n, struct err *err)
 {
 	for (size_t i = 0; l->mount[0] && i < n; i++) {

@@ -151,16 +151,32 @@ static void type_of(const char *context, const char **ret, size_t *ret_len)
 	*ret_len = *ret ? strcspn(*ret, ":") : 0;
 }
 
-int selinux_file_type_is(const char *path, const char *context)
+static int fd_type_is(int fd, const char *context)
 {
 	char have[LSM_LABEL_MAX];
 	const char *a, *b;
 	size_t na, nb;
-	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
-	int n = fd < 0 ? -errno : lsm_selinux_file_label(fd, have, sizeof(have));
+	int n = lsm_selinux_file_label(fd, have, sizeof(have));
 	if (n < 0)
 		return n == -ENODATA ? 0 : n;
 	type_of(have, &a, &na);
 	type_of(context, &b, &nb);
 	return a && b && na == nb && strncmp(a, b, na) == 0;
+}
+
+int selinux_file_type_is(const char *path, const char *context)
+{
+	_cleanup_close_ int fd = open(path, O_PATH | O_CLOEXEC);
+	return fd < 0 ? -errno : fd_type_is(fd, context);
+}
+
+int selinux_relabel_own(int dir, const char *context, struct err *err)
+{
+	if (fd_type_is(dir, context))
+		return 0; /* or it keeps no labels */
+	int r = relabel_below(dir, context, 0, err); /* the top last: it says that all is done */
+	if (r < 0)
+		return err_wrap(err, "relabelling as '%.128s'", context);
+	r = label_one(dir, context);
+	return r < 0 && r != -EOPNOTSUPP ? err_sys(err, r, "relabelling as '%.128s'", context) : 0;
 }

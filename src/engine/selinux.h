@@ -13,6 +13,7 @@ struct security;
 
 #define SELINUX_PROCESS_TYPE "container_t"
 #define SELINUX_FILE_TYPE "container_file_t"
+#define SELINUX_LAYER_TYPE "container_ro_file_t" /* for all containers to read; where the policy lacks it the file type stands in */
 #define SELINUX_CATEGORIES 1024 /* as every policy with MCS has them */
 
 /** selinux_word_check() - may @value stand for a context's @part ("user", "role", "type", "level")? ERR_INVALID. */
@@ -27,6 +28,8 @@ int selinux_require(const char *what, const char *context, struct err *err);
  *  out of the tree (openat2 BENEATH, NO_SYMLINKS). Where the filesystem keeps no labels nothing is done. Return: 0; ERR_DENIED for a
  *  directory of the system (relabel_is_refused()); ERR_QUOTA above a depth of 512. */
 int selinux_relabel(const char *path, const char *context, struct err *err);
+/** selinux_relabel_own() - the same for a directory of the engine's, by @dir; a top that has the type of @context already is taken as done. */
+int selinux_relabel_own(int dir, const char *context, struct err *err);
 /** selinux_relabel_is_refused() - @path (real, without links) is a place that a host cannot do without. */
 bool selinux_relabel_is_refused(const char *path);
 /** selinux_file_type_is() - whether the label of @path has the type of @context. Return: 1, 0, -errno. */

@@ -21,6 +21,7 @@ import tempfile
 import time
 
 CACHE = os.environ.get("COFFER_VM_CACHE", "/var/cache/coffer-vm")
+POLICY = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "share", "selinux", "coffer.cil")  # Debian's has no types for containers
 RELEASE = "bookworm"
 KEEP_DAYS = 14
 
@@ -74,6 +75,7 @@ systemctl -q mask @MASKED@
 systemctl -q set-default multi-user.target
 rm -f /etc/machine-id /var/lib/dbus/machine-id
 echo 0123456789abcdef0123456789abcdef >/etc/machine-id
+semodule -n -N -s default -X 400 -i /root/coffer.cil
 setfiles -F -q -e /proc -e /sys -e /dev /etc/selinux/default/contexts/files/file_contexts /
 """.replace("@MASKED@", MASKED)
 
@@ -82,8 +84,11 @@ SIZE = "6G"  # sparse
 
 def recipe():
     """What makes one image another: every word of it."""
-    with open(__file__, "rb") as f:
-        return hashlib.sha256(f.read()).hexdigest()[:16]
+    words = hashlib.sha256()
+    for path in (__file__, POLICY):
+        with open(path, "rb") as f:
+            words.update(f.read())
+    return words.hexdigest()[:16]
 
 
 def say(text):
@@ -124,6 +129,7 @@ def build(target):
          *(f"--dpkgopt=path-exclude={d}" for d in drop), RELEASE, root, listing, cwd="/", env=dict(os.environ, LC_ALL="C.UTF-8", DEBIAN_FRONTEND="noninteractive"))
     for path, text in FILES.items():
         write(root + path, text)
+    shutil.copyfile(POLICY, root + "/root/coffer.cil")
     # libselinux reaches files by /proc/self/fd: the mount lives in the namespace of this one command
     must("unshare", "-m", "--propagation", "private", "sh", "-ec", 'mount -t proc proc "$0/proc"; exec chroot "$0" /bin/sh -c "$1"', root, SCRIPT, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"})
     write(os.path.join(target, "packages.txt"), must("chroot", root, "dpkg-query", "-W"))
