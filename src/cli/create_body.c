@@ -428,6 +428,7 @@ static void put_identity(struct json_writer *w, const struct container_options *
 	put_bool(w, "Privileged", o->privileged);
 	put_str(w, "NetworkMode", o->network);
 	put_str(w, "IpcMode", o->ipc);
+	put_str(w, "Runtime", o->runtime);
 }
 
 static int put_host_config(struct json_writer *w, const struct container_options *o, unsigned rows, unsigned cols, struct err *err)

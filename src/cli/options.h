@@ -20,7 +20,7 @@ struct container_options {
 	/* confinement */
 	bool privileged;
 	char **cap_add, **cap_drop, **security_opt, **uidmap, **gidmap, **ulimit, **sysctl, **device; /* owned strv */
-	const char *userns, *network, *ipc;                                                          /* borrowed */
+	const char *userns, *network, *ipc, *runtime;                                                /* borrowed */
 	/* limits; 0: unset */
 	int64_t pids_limit, memory, memory_swap, memory_reservation, nano_cpus, cpu_shares, cpu_quota, cpu_period, oom_score_adj;
 	const char *cpuset_cpus, *cpuset_mems, *log_driver; /* borrowed */

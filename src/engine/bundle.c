@@ -213,6 +213,8 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 		if (!x->init_path)
 			return -ENOMEM;
 	}
+	if (b->runtime && dup_into(&x->runtime, b->runtime) < 0)
+		return -ENOMEM;
 	x->ping_group = !network_is_host(c->req);
 	x->landlock = !sec->landlock_unconfined;
 	x->lock_userns = !c->req->privileged && b->map;
@@ -254,6 +256,7 @@ int bundle_spec(const struct bundle_plan *b, struct runtime_spec **ret, struct e
 	rc = rc < 0 ? rc : bundle_mounts(b, s, err);
 	rc = rc < 0 ? rc : bundle_resources(b, s, err);
 	rc = rc < 0 ? rc : bundle_sysctls(b->c->req, s, err);
+	rc = rc < 0 || !b->runtime ? rc : runtime_seccomp(b->c->req, &s->seccomp_json, err);
 	if (rc < 0)
 		return rc;
 	*ret = take_ptr(s);

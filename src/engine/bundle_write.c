@@ -2,6 +2,7 @@
 /* The bundle directory RUN/containers/ID (0700): config.json and the generated files; and the container's directory on disk. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -245,6 +246,8 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	uint32_t flags = 0;
 	struct idrange_map map;
 	struct labels labels;
+	char runtime[PATH_MAX];
+	bool foreign = runtime_is_foreign(c->req);
 	_cleanup_free_ char *bundle = str_printf("%s/containers/%s", e->run_dir, c->id);
 	if (!bundle)
 		return err_oom(err);
@@ -255,6 +258,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	rc = rc < 0 ? rc : seccomp_prepare(e, c->req, seccomp, profile, sizeof(profile), hash, &flags, err);
 	if (rc >= 0 && c->idmap)
 		rc = idrange_load(e->ids, c->idmap, &map, err);
+	rc = rc < 0 || !foreign ? rc : runtime_path(e, c->req->runtime, runtime, err);
 	rc = rc < 0 ? rc : make_bind_sources(c->req, err);
 	rc = rc < 0 ? rc : labels_prepare(e, c, &labels, err);
 	rc = rc < 0 ? rc : make_dirs(e, c, &labels, err);
@@ -262,7 +266,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	if (rc < 0)
 		return rc;
 	struct bundle_plan b = {
-		.c = c, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir,
+		.c = c, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir, .runtime = foreign ? runtime : NULL,
 		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .seccomp_flags = flags, .volume_targets = targets, .volume_paths = paths,
 	};
 	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);

@@ -58,6 +58,9 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 	}
 	e->allow_host_userns = cfg->allow_host_userns;
 	e->allow_host_network = cfg->allow_host_network;
+	int rc = runtimes_read(e, cfg->runtimes, err);
+	if (rc < 0)
+		return rc;
 	for (int i = 0; i < LSM_MAX_; i++)
 		e->lsm[i] = lsm_enabled("/sys", i);
 	return 0;
@@ -134,6 +137,7 @@ struct engine *engine_close(struct engine *e)
 	free(e->libexec_dir);
 	free(e->self_path);
 	free(e->userns_remap);
+	keyvals_free(e->runtimes, e->n_runtimes);
 	free(e->selinux_process_type);
 	free(e->selinux_file_type);
 	(void) pthread_cond_destroy(&e->attached);

@@ -29,6 +29,7 @@ struct engine_config {
 	const char *userns_remap; /* phase 1 for every container: "" or NULL off, "user[:group]" or "uid[:gid]" */
 	bool allow_host_userns;  /* operator's word; from /etc/coffer/daemon.json or COFFER_ALLOW_HOST=userns,network */
 	bool allow_host_network;
+	const struct json *runtimes; /* borrowed for engine_open(); {"NAME": {"path": "/..."}} of other runtimes that --runtime may name; NULL: the known ones alone */
 	const char *selinux_process_type, *selinux_file_type; /* NULL: container_t and container_file_t */
 };
 /** engine_open() - open or create the state (0700), migrate the database, reap what died while nobody looked. */

@@ -75,11 +75,7 @@ static void write_security(const struct engine *e, struct json_writer *w)
 
 static void write_runtime(const struct engine *e, struct json_writer *w)
 {
-	jw_obj(w, "Runtimes");
-	jw_obj(w, "coffer");
-	jw_str(w, "path", "coffer-monitor");
-	jw_end(w);
-	jw_end(w);
+	runtimes_write(e, w);
 	jw_str(w, "DefaultRuntime", "coffer");
 	jw_obj(w, "Swarm");
 	jw_str(w, "NodeID", "");

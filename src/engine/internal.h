@@ -38,6 +38,8 @@ struct engine {
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
 	bool allow_host_userns, allow_host_network;
 	char *selinux_process_type, *selinux_file_type; /* owned */
+	struct keyval *runtimes; /* owned; name and path, of daemon.json */
+	size_t n_runtimes;
 	bool lsm[LSM_MAX_]; /* what the host had when the engine was opened */
 	int state_fd, run_fd; /* owned */
 
@@ -206,6 +208,22 @@ bool network_is_host(const struct container_request *req);
 /** request_merge_image() - docker's rules for what the image says when the request does not. */
 int request_merge_image(struct container_request *r, const struct image_config *img, struct err *err);
 
+/* Other runtimes (runtime.c) */
+
+/** runtime_is_foreign() - whether another runtime than the sandbox starts it. */
+bool runtime_is_foreign(const struct container_request *r);
+/** runtimes_read() - the operator's table. */
+int runtimes_read(struct engine *e, const struct json *map, struct err *err);
+/** runtime_path() - the program behind @name: root's alone to change. @buf: PATH_MAX bytes. ERR_INVALID for a name that nobody allowed, ERR_UNSUPPORTED for
+ *  one that is not installed. */
+int runtime_path(const struct engine *e, const char *name, char *buf, struct err *err);
+/** runtime_check() - the same for a request; 0 for our own. */
+int runtime_check(const struct engine *e, const struct container_request *r, struct err *err);
+/** runtimes_write() - "Runtimes" of GET /info. */
+void runtimes_write(const struct engine *e, struct json_writer *w);
+/** runtime_seccomp() - the profile as a linux.seccomp object. *@ret: owned; untouched when unconfined. */
+int runtime_seccomp(const struct container_request *r, char **ret, struct err *err);
+
 /* Bundle */
 
 struct bundle_plan {
@@ -214,6 +232,7 @@ struct bundle_plan {
 	char *const *layers;	       /* topmost first */
 	const struct labels *labels;   /* of the LSM; NULL: none */
 	const char *state_dir, *bundle_dir, *libexec_dir; /* absolute */
+	const char *runtime; /* absolute path of a foreign one; NULL: the sandbox */
 	const char *seccomp_path, *seccomp_name, *seccomp_hash; /* NULL path: none */
 	uint32_t seccomp_flags;
 	char *const *volume_targets, *const *volume_paths;	/* parallel: _data directories by target */

@@ -59,7 +59,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 		{!is_own(r->uts_mode), "HostConfig.UTSMode (--uts)"},
 		{!is_own(r->cgroupns_mode), "HostConfig.CgroupnsMode (--cgroupns)"},
 		{!str_empty(r->cgroup_parent), "HostConfig.CgroupParent (--cgroup-parent)"},
-		{!str_empty(r->runtime) && !str_eq(r->runtime, "coffer"), "HostConfig.Runtime (--runtime)"},
 		{!str_empty(r->restart_name) && !str_eq(r->restart_name, "no"), "HostConfig.RestartPolicy (--restart)"},
 		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
 		{r->oom_kill_disable, "HostConfig.OomKillDisable (--oom-kill-disable)"},
@@ -297,6 +296,7 @@ int policy_check(const struct engine *e, const struct caller *c, const struct co
 	};
 	int rc = check_userns(e, req, err);
 	rc = rc < 0 ? rc : check_network(e, req, warnings, err);
+	rc = rc < 0 ? rc : runtime_check(e, req, err);
 	for (size_t i = 0; rc >= 0 && i < ARRAY_LEN(checks); i++)
 		rc = checks[i](req, err);
 	(void) c; /* tenants' own limits come with tenants; every caller is the operator until then */

@@ -41,6 +41,7 @@ int engine_posture(struct engine *e, const struct caller *caller, const char *re
 		.cgroup_path = cgroup,
 		.seccomp_name = spec->coffer.seccomp_filter ? spec->coffer.seccomp_name : "unconfined",
 		.seccomp_hash = spec->coffer.seccomp_hash,
+		.runtime = runtime_is_foreign(c.req) ? c.req->runtime : NULL,
 		.privileged = c.req->privileged,
 		.landlock = spec->coffer.landlock,
 	};

@@ -26,7 +26,7 @@ static int fill_setup(struct engine *e, const struct container *c, struct monito
 	*s = (struct monitor_setup){0};
 	memcpy(s->id, c->id, sizeof(s->id));
 	s->flags = (r->tty ? MONITOR_TTY : 0) | (r->open_stdin ? MONITOR_OPEN_STDIN : 0) | (r->stdin_once ? MONITOR_STDIN_ONCE : 0) |
-		   (str_eq(r->log_type, "none") ? 0 : MONITOR_LOG);
+		   (str_eq(r->log_type, "none") ? 0 : MONITOR_LOG) | (runtime_is_foreign(r) ? MONITOR_FOREIGN : 0);
 	if (log_opt(r, "max-size"))
 		(void) parse_size(log_opt(r, "max-size"), &bytes); /* checked by policy */
 	if (log_opt(r, "max-file"))

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -129,6 +130,8 @@ static int handle_setup(struct request *q, struct err *err)
 			return err_sys(err, r, "setup: opening 'json.log'");
 		m->log_dir_fd = take_fd(&q->fds[1]);
 	}
+	if (s.flags & MONITOR_FOREIGN && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return err_sys(err, -errno, "setup: becoming the subreaper");
 	m->setup = s;
 	m->bundle_fd = take_fd(&q->fds[0]);
 	static const char *const stale[] = {"exit", "state"};

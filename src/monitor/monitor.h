@@ -18,6 +18,7 @@ struct monitor_create_args {
 	int report_fd; /* owned by the child; base/report.h */
 	int stdio[3];  /* owned by the child; -EBADF with a terminal */
 	const char *fail_step; /* NULL: none */
+	bool foreign;          /* MONITOR_FOREIGN */
 };
 
 struct monitor_exec_args {
@@ -27,6 +28,7 @@ struct monitor_exec_args {
 	pid_t pid;             /* its pid; it is our unreaped child, so the number is certain */
 	int report_fd;         /* as above */
 	int stdio[3];          /* as above */
+	bool foreign;          /* as above */
 };
 
 struct monitor_ops {

@@ -90,13 +90,14 @@ _Noreturn static void be_creator(struct process *p, int report_fd, const int std
 		(void) signal(ignored[i], SIG_DFL);
 	int keep[] = {m->bundle_fd, report_fd, stdio[0], stdio[1], stdio[2], m->container.init.fd};
 	keep_only(keep, ARRAY_LEN(keep));
+	bool foreign = m->setup.flags & MONITOR_FOREIGN;
 	if (!p->id[0]) {
-		struct monitor_create_args a = {m->bundle_fd, report_fd, {stdio[0], stdio[1], stdio[2]}, m->setup.fail_step[0] ? m->setup.fail_step : NULL};
+		struct monitor_create_args a = {m->bundle_fd, report_fd, {stdio[0], stdio[1], stdio[2]}, m->setup.fail_step[0] ? m->setup.fail_step : NULL, foreign};
 		m->ops->create(m->ops->ctx, &a);
 	} else {
 		char file[RECORD_NAME_MAX];
 		struct monitor_exec_args a = {m->bundle_fd, record_exec_name(file, p->id, ".json"), m->container.init.fd, m->container.pid, report_fd,
-					      {stdio[0], stdio[1], stdio[2]}};
+					      {stdio[0], stdio[1], stdio[2]}, foreign};
 		m->ops->exec(m->ops->ctx, &a);
 	}
 	_exit(1);

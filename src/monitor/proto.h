@@ -64,6 +64,7 @@ enum monitor_flags {
 	MONITOR_TTY = 1,
 	MONITOR_OPEN_STDIN = 2,  /* keep the container's stdin open for attachers */
 	MONITOR_STDIN_ONCE = 4,  /* close it when the first attacher that had stdin leaves or sends its end of file (never a terminal's) */
+	MONITOR_FOREIGN = 16,    /* another runtime makes init, which becomes the monitor's child when that one has left */
 	MONITOR_LOG = 8,         /* json-file log into logdir: json.log, json.log.1, ...; see monitor/log.h */
 };
 

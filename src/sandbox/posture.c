@@ -127,6 +127,10 @@ static void judge_seccomp(const struct posture_target *t, const struct posture_f
 		r->state = POSTURE_UNVERIFIED;
 		SAY(r->value, "mode 2, %d filter(s), profile %s by our record", f->seccomp_filters, name);
 		SAY(r->why, "this kernel does not give filters back (%s)", strerrordesc_np(-f->filter_err));
+	} else if (t->runtime) {
+		r->state = POSTURE_UNVERIFIED;
+		SAY(r->by, "--runtime %s", t->runtime);
+		SAY(r->why, "%s compiled profile %s itself", t->runtime, name);
 	} else if (!same) {
 		r->state = POSTURE_WEAKENED;
 		SAY(r->why, "the loaded filter is not the one compiled from profile %s", name);

@@ -25,6 +25,7 @@ struct posture_target {
 	const char *cgroup_path;   /* "coffer/local/ID" */
 	const char *seccomp_name;  /* profile that was asked for: "default", a name, "unconfined" */
 	const char *seccomp_hash;  /* sha256 hex of the filter's bytes as compiled; NULL: none */
+	const char *runtime;       /* another runtime started it: its name; NULL: the sandbox */
 	bool privileged;           /* --privileged was given: names the flag */
 	bool landlock;             /* Landlock was asked for */
 };

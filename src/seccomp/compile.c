@@ -12,6 +12,7 @@
 #include <sys/utsname.h>
 
 #include "seccomp/bpf.h"
+#include "seccomp/internal.h"
 
 #define ALTS_MAX 4096 /* for one call: more cannot fit the program, and emit_alts() recurses over them */
 #define CAP_SYS_ADMIN_BIT (UINT64_C(1) << 21)
@@ -69,7 +70,7 @@ static bool kernel_at_least(const struct seccomp_env *env, const struct seccomp_
 }
 
 /* docker's meaning: every condition of includes must hold, any condition of excludes drops the rule */
-static bool rule_counts(const struct seccomp_rule *r, const struct seccomp_env *env, enum seccomp_arch arch)
+bool seccomp_rule_counts(const struct seccomp_rule *r, const struct seccomp_env *env, enum seccomp_arch arch)
 {
 	uint64_t caps = env->flags & SECCOMP_ENV_SYS_ADMIN_UNLOCKS ? env->caps : env->caps & ~CAP_SYS_ADMIN_BIT;
 	const struct seccomp_gate *in = &r->includes, *ex = &r->excludes;
@@ -117,7 +118,7 @@ static int resolve(struct table *t, const struct seccomp_profile *p, const struc
 		t->calls[i] = (struct call){.ret = p->default_ret, .tail = &t->calls[i].first};
 	for (size_t i = 0; i < p->n_rules; i++) {
 		const struct seccomp_rule *r = &p->rules[i];
-		if (r->ret == p->default_ret || !rule_counts(r, env, arch))
+		if (r->ret == p->default_ret || !seccomp_rule_counts(r, env, arch))
 			continue; /* M4 */
 		for (size_t k = 0; r->names[k]; k++) {
 			int nr = syscall_number(arch, r->names[k]);

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/str.h"
 #include "seccomp/profile.h"
 
 struct sock_filter;
@@ -53,5 +54,7 @@ int seccomp_compile(const struct seccomp_profile *p, const struct seccomp_env *e
 /** seccomp_compile_allow() - a filter for a helper process of ours: @names (NULL-terminated) are allowed, anything else gets
  *  @else_ret (SECCOMP_RET_*). Names that this architecture lacks are skipped; a name that none has is ERR_INVALID. */
 int seccomp_compile_allow(const char *const *names, uint32_t else_ret, struct seccomp_program *ret, struct err *err);
+/** seccomp_profile_write_oci() - @p as a linux.seccomp object for another runtime: gates are resolved for @env, rules that do not count left out. */
+int seccomp_profile_write_oci(const struct seccomp_profile *p, const struct seccomp_env *env, struct strbuf *out, struct err *err);
 void seccomp_program_done(struct seccomp_program *p);
 #define _cleanup_seccomp_program_ _cleanup_(seccomp_program_done)

@@ -2,6 +2,7 @@
 /* What the files of this room share: the name tables of the profile format. */
 #pragma once
 
+#include "seccomp/compile.h"
 #include "seccomp/profile.h"
 
 struct seccomp_action {
@@ -23,6 +24,8 @@ const char *seccomp_arch_token(enum seccomp_arch arch);
 /** seccomp_goarch_find() - an entry of includes.arches ("amd64"), or -1 for another architecture's. */
 enum seccomp_arch seccomp_goarch_find(const char *name);
 const char *seccomp_goarch_name(enum seccomp_arch arch);
+/** seccomp_rule_counts() - whether @r's gates are open in @env. */
+bool seccomp_rule_counts(const struct seccomp_rule *r, const struct seccomp_env *env, enum seccomp_arch arch);
 /** seccomp_errno_find() - "EPERM" to its number, or -1. */
 int seccomp_errno_find(const char *name);
 /** seccomp_flag_find() - "SECCOMP_FILTER_FLAG_LOG" to its bit, or 0. */

@@ -86,7 +86,7 @@ static void write_action(struct json_writer *w, const char *k_action, const char
 		jw_uint(w, k_ret, ret & SECCOMP_RET_DATA);
 }
 
-static void write_rule(struct json_writer *w, const struct seccomp_rule *r)
+static void write_rule(struct json_writer *w, const struct seccomp_rule *r, bool gates)
 {
 	jw_obj(w, NULL);
 	jw_arr(w, "names");
@@ -95,8 +95,10 @@ static void write_rule(struct json_writer *w, const struct seccomp_rule *r)
 	jw_end(w);
 	write_action(w, "action", "errnoRet", r->ret);
 	write_conds(w, r);
-	write_gate(w, "includes", &r->includes);
-	write_gate(w, "excludes", &r->excludes);
+	if (gates) {
+		write_gate(w, "includes", &r->includes);
+		write_gate(w, "excludes", &r->excludes);
+	}
 	jw_end(w);
 }
 
@@ -112,7 +114,8 @@ static void write_flags(struct json_writer *w, uint32_t flags)
 	jw_end(w);
 }
 
-int seccomp_profile_write(const struct seccomp_profile *p, struct strbuf *out, struct err *err)
+/* @env: leave out what does not count there, and every gate; NULL: all of it. */
+static int write_profile(const struct seccomp_profile *p, const struct seccomp_env *env, struct strbuf *out, struct err *err)
 {
 	struct json_writer w;
 	jw_init(&w, out);
@@ -130,11 +133,22 @@ int seccomp_profile_write(const struct seccomp_profile *p, struct strbuf *out, s
 		jw_str(&w, "listenerMetadata", p->listener_metadata);
 	jw_arr(&w, "syscalls");
 	for (size_t i = 0; i < p->n_rules; i++)
-		write_rule(&w, &p->rules[i]);
+		if (!env || seccomp_rule_counts(&p->rules[i], env, env->arch))
+			write_rule(&w, &p->rules[i], /* gates= */ !env);
 	jw_end(&w);
 	jw_end(&w);
 	int r = strbuf_err(out);
 	return r < 0 ? err_sys(err, r, "writing the seccomp profile") : 0;
+}
+
+int seccomp_profile_write(const struct seccomp_profile *p, struct strbuf *out, struct err *err)
+{
+	return write_profile(p, NULL, out, err);
+}
+
+int seccomp_profile_write_oci(const struct seccomp_profile *p, const struct seccomp_env *env, struct strbuf *out, struct err *err)
+{
+	return write_profile(p, env, out, err);
 }
 
 int seccomp_default_write_json(struct strbuf *out, struct err *err)

@@ -109,6 +109,15 @@ int keyval_add(struct keyval **v, size_t *n, const char *key, const char *value)
 	return 0;
 }
 
+void keyvals_free(struct keyval *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free(v[i].key);
+		free(v[i].value);
+	}
+	free(v);
+}
+
 int id_map_add(struct id_map *m, uint32_t ctr, uint32_t host, uint32_t size)
 {
 	struct id_extent *v = grow(m->v, m->n, sizeof(*v));

@@ -210,6 +210,7 @@ struct coffer_ext {
 	bool landlock;        /* apply the default Landlock ruleset */
 	bool lock_userns;     /* write 0 to user.max_user_namespaces inside */
 	bool create_cwd;      /* make process.cwd inside the rootfs when it is missing */
+	char *runtime;        /* owned; absolute path of the foreign runtime that starts the container; NULL: the sandbox itself */
 	bool ephemeral;       /* the writable layer goes with the container: never synced, never mounted again */
 };
 
@@ -264,6 +265,7 @@ int runtime_spec_add_mount(struct runtime_spec *s, const char *dst, const char *
 			   struct mount_spec **ret);
 int runtime_spec_add_rlimit(struct process_spec *p, const char *name, uint64_t soft, uint64_t hard);
 int keyval_add(struct keyval **v, size_t *n, const char *key, const char *value);
+void keyvals_free(struct keyval *v, size_t n);
 int id_map_add(struct id_map *m, uint32_t ctr, uint32_t host, uint32_t size);
 void id_map_done(struct id_map *m);
 int id_map_dup(const struct id_map *m, struct id_map *ret);
@@ -274,6 +276,8 @@ bool id_map_to_host(const struct id_map *m, uint32_t ctr, uint32_t *ret);
  *  {"process":{...},"coffer":{"user":"name[:group]","groupNames":[..],"seccompFilter":"..."}}. */
 int exec_spec_parse(const char *text, size_t len, struct process_spec *ret, struct coffer_ext *ret_ext, struct err *err);
 int exec_spec_write(const struct process_spec *p, const struct coffer_ext *ext, struct strbuf *out, struct err *err);
+/** process_spec_write() - the process object alone, as `--process` of other runtimes takes it. */
+int process_spec_write(const struct process_spec *p, struct strbuf *out, struct err *err);
 void process_spec_done(struct process_spec *p);
 void coffer_ext_done(struct coffer_ext *e);
 

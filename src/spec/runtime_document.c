@@ -46,6 +46,7 @@ static const struct field coffer_rows[] = {
 	EXT("landlock", FIELD_BOOL, landlock),
 	EXT("lockUserns", FIELD_BOOL, lock_userns),
 	EXT("createCwd", FIELD_BOOL, create_cwd),
+	EXT("runtime", FIELD_STR, runtime),
 	EXT("ephemeral", FIELD_BOOL, ephemeral),
 };
 const struct field_table spec_coffer_fields = TABLE(coffer_rows);

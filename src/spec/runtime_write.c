@@ -16,6 +16,17 @@ int runtime_spec_write(const struct runtime_spec *s, struct strbuf *out, struct 
 	return r < 0 ? err_sys(err, r, "writing the runtime document") : 0;
 }
 
+int process_spec_write(const struct process_spec *p, struct strbuf *out, struct err *err)
+{
+	struct json_writer w;
+	jw_init(&w, out);
+	jw_obj(&w, NULL);
+	spec_fields_write(&spec_process_fields, &w, p);
+	jw_end(&w);
+	int r = strbuf_err(out);
+	return r < 0 ? err_sys(err, r, "writing the process document") : 0;
+}
+
 int exec_spec_write(const struct process_spec *p, const struct coffer_ext *ext, struct strbuf *out, struct err *err)
 {
 	struct json_writer w;

@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "monitor/monitor.h"
+#include "sandbox/foreign.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/step.h"
 
@@ -22,6 +23,8 @@ static void create(void *ctx, const struct monitor_create_args *a)
 		.stdio = {a->stdio[0], a->stdio[1], a->stdio[2]},
 		.fail_step = a->fail_step,
 	};
+	if (a->foreign)
+		foreign_create(&s);
 	sandbox_create(&s);
 }
 
@@ -35,6 +38,8 @@ static void exec(void *ctx, const struct monitor_exec_args *a)
 		.report_fd = a->report_fd,
 		.stdio = {a->stdio[0], a->stdio[1], a->stdio[2]},
 	};
+	if (a->foreign)
+		foreign_exec(&s);
 	sandbox_exec(&s);
 }
 
