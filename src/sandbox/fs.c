@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Filesystems that init makes inside its own namespaces: proc, sysfs, tmpfs, devpts, mqueue; with a foreign document whatever it names
- * and the kernel grants. A filesystem that shows a namespace which somebody else owns is bound from the host instead.
+ * and the kernel grants. One that shows a namespace which somebody else owns is made by the creator, who has joined that; where there is none
+ * with privilege over it, the host's is bound instead.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -200,16 +201,24 @@ static int mount_call(struct sandbox *s, struct plan_mount *m, int target, struc
 	return top < 0 ? top : bind_words(m, top, err);
 }
 
+int fs_prepare(struct sandbox *s, struct plan_mount *m, struct err *err)
+{
+	if (str_eq(m->fstype, "sysfs"))
+		m->tree_set |= MOUNT_ATTR_RDONLY; /* not for writing by anybody who does not own what it shows */
+	m->fd = fs_make(s, m, -EBADF, err);
+	return m->fd < 0 ? m->fd : 0;
+}
+
 int fs_attach(struct sandbox *s, struct plan_mount *m, struct err *err)
 {
 	bool existed;
 	_cleanup_close_ int target = mount_target(s, m->dst, true, &existed, err);
 	if (target < 0)
 		return target;
-	if (needs_mount_call(s, m))
+	if (m->fd < 0 && needs_mount_call(s, m))
 		return mount_call(s, m, target, err);
-	bool own = true;
-	_cleanup_close_ int mnt = fs_make(s, m, existed ? target : -EBADF, err);
+	bool own = m->fd < 0;
+	_cleanup_close_ int mnt = own ? fs_make(s, m, existed ? target : -EBADF, err) : take_fd(&m->fd);
 	if ((mnt == -EPERM || mnt == -EACCES) && s->plan.obey && m->fallback) {
 		own = false;
 		mnt = fs_fallback(m, err);

@@ -12,7 +12,7 @@ struct handover {
 	uint32_t more; /* 1: another batch follows */
 };
 
-/* Slots in order: the root, then every bind of the plan; none where init opens them itself. Return: NULL past the end. */
+/* Slots in order: the root, then every mount of the plan that the creator makes; none where init opens them itself. Return: NULL past the end. */
 static int *slot(struct sandbox *s, size_t i)
 {
 	if (mounts_by_init(s))
@@ -20,7 +20,7 @@ static int *slot(struct sandbox *s, size_t i)
 	if (i == 0)
 		return &s->rootfs_mnt;
 	for (size_t k = 0; k < s->plan.n_mounts; k++)
-		if (s->plan.mounts[k].kind == PLAN_BIND && --i == 0)
+		if ((s->plan.mounts[k].kind == PLAN_BIND || s->plan.mounts[k].foreign) && --i == 0)
 			return &s->plan.mounts[k].fd;
 	return NULL;
 }

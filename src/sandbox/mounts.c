@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The mounts of a plan, in the document's order. The creator clones the bind sources in the host's mount namespace (bind.c); init makes the
- * filesystems that belong to its own namespaces (fs.c, cgroup_mount.c); this file resolves the targets inside the root and attaches.
+ * The mounts of a plan, in the document's order. The creator clones the bind sources in the host's mount namespace (bind.c) and makes what
+ * shows namespaces of the host or of another container; init makes the filesystems that belong to its own namespaces (fs.c, cgroup_mount.c); this file resolves the targets inside the root and attaches.
  */
 #include "sandbox/mounts.h"
 
@@ -20,7 +20,8 @@
 int mounts_prepare(struct sandbox *s, struct err *err)
 {
 	for (size_t i = 0; i < s->plan.n_mounts && !mounts_by_init(s); i++) {
-		int r = s->plan.mounts[i].kind == PLAN_BIND ? bind_prepare(s, &s->plan.mounts[i], err) : 0;
+		struct plan_mount *m = &s->plan.mounts[i];
+		int r = m->kind == PLAN_BIND ? bind_prepare(s, m, err) : m->foreign ? fs_prepare(s, m, err) : 0;
 		if (r < 0)
 			return r;
 	}

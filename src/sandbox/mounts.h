@@ -26,7 +26,9 @@ int mount_target(struct sandbox *s, const char *dst, bool dir, bool *ret_existed
 /** mount_attach() - attach the detached @mnt on @target. */
 int mount_attach(struct sandbox *s, struct plan_mount *m, int mnt, int target, struct err *err);
 
-/** fs_attach() - make the filesystem of @m and attach it. */
+/** fs_prepare() - @m->fd: the filesystem of @m, detached, made by the creator inside the namespace that it shows. */
+int fs_prepare(struct sandbox *s, struct plan_mount *m, struct err *err);
+/** fs_attach() - make the filesystem of @m, unless the creator has, and attach it. */
 int fs_attach(struct sandbox *s, struct plan_mount *m, struct err *err);
 /** fs_remount() - other options for what is mounted at @m->dst. Only what is named changes. */
 int fs_remount(struct sandbox *s, struct plan_mount *m, struct err *err);

@@ -183,7 +183,7 @@ static int plan_idmap(const struct plan *p, const struct mount_spec *s, struct p
 	return 0;
 }
 
-/* What stands in for a filesystem that shows a namespace when that is somebody else's: only the namespace's owner may mount it
+/* A filesystem that shows a namespace which is somebody else's: only the namespace's owner may mount it
  * (fs/sysfs/mount.c, fs/proc/root.c, ipc/mqueue.c). */
 static void plan_fallback(const struct plan *p, struct plan_mount *m)
 {
@@ -194,6 +194,8 @@ static void plan_fallback(const struct plan *p, struct plan_mount *m)
 	for (size_t i = 0; i < ARRAY_LEN(shows); i++)
 		if (str_eq(m->fstype, shows[i].fstype) && p->spec->ns[NS_USER].mode != NS_MODE_HOST && p->spec->ns[shows[i].ns].mode != NS_MODE_NEW)
 			m->fallback = shows[i].host;
+	/* a pid namespace is not the creator's own even when it has joined one (pid_namespaces(7)) */
+	m->foreign = m->fallback && !str_eq(m->fstype, "proc") && p->spec->ns[NS_USER].mode == NS_MODE_NEW;
 }
 
 static int plan_fs(const struct plan *p, struct plan_mount *m, struct err *err)

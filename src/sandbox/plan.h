@@ -20,8 +20,9 @@ struct plan_mount {
 	const char *dst;     /* borrowed from the spec, or from @dst_own; absolute inside the rootfs, without ".." */
 	char *dst_own;       /* owned; @dst where the document's words had to be cleaned; NULL */
 	const char *src;     /* borrowed; PLAN_BIND: on the host, relative to the bundle when not absolute */
-	const char *fallback; /* borrowed; PLAN_FS: bound when the kernel refuses the fresh one, because another owns the namespace it shows; NULL */
+	const char *fallback; /* borrowed; PLAN_FS: bound where init alone would have to make a foreign one, and the kernel refuses; NULL */
 	const char *fstype;  /* borrowed; PLAN_FS */
+	bool foreign;        /* PLAN_FS: it shows a namespace that the container's user namespace does not own: the creator makes it, once it has joined */
 	char **fs_options;   /* owned; "key=value" or "flag" for fsconfig */
 	uint64_t attr_set, attr_clear; /* MOUNT_ATTR_* of the mount itself */
 	uint64_t tree_set, tree_clear; /* the same of its whole tree: "rro" and friends */

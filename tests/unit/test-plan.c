@@ -274,6 +274,8 @@ static void what_shows_another_s_namespace_has_a_fallback(void **state)
 	assert_string_equal(p.mounts[1].fallback, "/sys");
 	assert_string_equal(p.mounts[2].fallback, "/dev/mqueue");
 	assert_null(p.mounts[3].fallback);
+	/* in the order of the document: /proc by init; sysfs and mqueue by the creator, who can be in those namespaces */
+	assert_true(!p.mounts[0].foreign && p.mounts[1].foreign && p.mounts[2].foreign && !p.mounts[3].foreign);
 	plan_done(&p);
 }
 
