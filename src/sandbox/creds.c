@@ -101,10 +101,15 @@ int creds_caps(struct sandbox *s, struct err *err)
 	if (!s->process->has_caps)
 		return 0;
 	const struct caps_spec *c = &s->process->caps;
-	int r = caps_set(usable(s, c->effective), usable(s, c->permitted), known(c->inheritable));
+	struct cap_sets have = {.permitted = UINT64_MAX};
+	/* what cannot be granted is left out: "runtimes SHOULD NOT fail if the container configuration requests capabilities that cannot be granted"
+	 * (config.md "capabilities"); `--privileged` on a host that lacks one itself asks for it */
+	int r = sandbox_obeys(s) ? caps_get(&have) : 0;
+	if (r == 0)
+		r = caps_set(usable(s, c->effective) & have.permitted, usable(s, c->permitted) & have.permitted, known(c->inheritable) & have.permitted);
 	/* a document may name ambient capabilities that it keeps from the sets they must be in (runc's own "spec" does): the kernel has none of those */
 	if (r == 0)
-		r = caps_raise_ambient(known(sandbox_obeys(s) ? c->ambient & c->permitted & c->inheritable : c->ambient));
+		r = caps_raise_ambient(known(sandbox_obeys(s) ? c->ambient & c->permitted & c->inheritable & have.permitted : c->ambient));
 	return r < 0 ? err_sys(err, r, "the capability sets") : 0;
 }
 

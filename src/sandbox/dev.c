@@ -191,7 +191,8 @@ int dev_populate(struct sandbox *s, struct err *err)
 	_cleanup_close_ int dev = open_dev(s, err);
 	int r = dev < 0 ? dev : add_defaults(s, dev, err);
 	for (size_t i = 0; r == 0 && i < s->spec->n_devices; i++)
-		r = add_device(s, &s->spec->devices[i], err);
+		if (!str_eq(s->spec->devices[i].path, "/dev/ptmx")) /* always the container's own (config-linux.md "Default Devices"); `--privileged` lists the host's */
+			r = add_device(s, &s->spec->devices[i], err);
 	return r;
 }
 
