@@ -48,6 +48,9 @@ int cgroup_path_below_own(const struct cgroup_layout *l, const char *name, char 
 /** cgroup_path_of_pid() - the path of the cgroups that @pid is in. Return as cgroup_path_below_own(); -ESRCH. */
 int cgroup_path_of_pid(const struct cgroup_layout *l, pid_t pid, char *buf);
 
+/** cgroup_path_in_hierarchy() - the line of @path that holds for @c, CG_CONTROLLER_MAX_ for v2, checked and without slashes in front. @buf: CGROUP_PATH_MAX. Return: 0, -EINVAL. */
+int cgroup_path_in_hierarchy(const char *path, enum cg_controller c, char *buf);
+
 /* One container's cgroup directories, open. */
 struct cgroup {
 	struct cgroup_layout layout;

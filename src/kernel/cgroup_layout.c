@@ -173,6 +173,11 @@ int cgroup_path_in(const char *paths, const char *name, char *buf)
 	return clean(found, len, buf);
 }
 
+int cgroup_path_in_hierarchy(const char *path, enum cg_controller c, char *buf)
+{
+	return cgroup_path_in(path, cgroup_hierarchy_name((int) c), buf);
+}
+
 /* What follows the third field of @pid's line for hierarchy @c in /proc/PID/cgroup: "4:memory:/a/b", "1:name=systemd:/", "0::/a/b". */
 static const char *own_line(const char *text, int c, size_t *len)
 {

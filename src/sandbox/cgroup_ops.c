@@ -159,9 +159,16 @@ int sandbox_oom_next(const char *path, unsigned flags, int fd, uint64_t *seen)
 int sandbox_remove(const char *path, unsigned flags, struct err *err)
 {
 	struct err first;
+	int stopped = 0;
 	if (!*path)
 		return 0;
-	int stopped = flags & SANDBOX_SYSTEMD_CGROUP ? systemd_scope_stop(path, &first) : 0;
+	if (flags & SANDBOX_SYSTEMD_CGROUP) {
+		struct cgroup cg;
+		if (cgroup_open(&cg, path) == 0)
+			(void) cgroup_kill(&cg, 2000); /* systemd would ask them kindly first */
+		cgroup_done(&cg);
+		stopped = systemd_scope_stop(path, &first);
+	}
 	int r = sandbox_cleanup(path, err); /* also when systemd does not answer: nothing of the container may go on */
 	if (r < 0 || stopped == 0)
 		return r;

@@ -51,6 +51,7 @@ struct sandbox {
 	struct cgroup cgroup;
 	int join_fds[CG_CONTROLLER_MAX_]; /* owned; v1 `tasks` files that the new process writes "0" to */
 	int n_join;
+	pid_t scope_holder; /* keeps the scope's place until the new process is in it; 0: none */
 	int (*scope_start)(struct sandbox *s, char *path, struct err *err); /* SANDBOX_SYSTEMD_CGROUP: have the scope made, *@path (CGROUP_PATH_MAX) is its cgroup; NULL
 									     * where no foreign document comes */
 

@@ -15,9 +15,11 @@
 
 #include "base/fd.h"
 #include "base/report.h"
+#include "sandbox/cgroup_ops.h"
 #include "sandbox/hooks.h"
 #include "sandbox/internal.h"
 #include "sandbox/listener.h"
+#include "sandbox/systemd_scope.h"
 
 struct follow {
 	int sock;                /* owned; our end of the report socket */
@@ -189,8 +191,10 @@ int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, 
 	creator_init(&s, args);
 	s.report_fd = pair[1];
 	s.compile = filter_compile;
+	s.scope_start = systemd_scope_start;
 	mode_t mask = umask(0022);
 	int r = run(&s, sock, &out, err);
+	systemd_scope_placed(&s);
 	(void) umask(mask);
 	s.report_fd = safe_close(s.report_fd);
 	s.start_fd = safe_close(s.start_fd);
@@ -200,9 +204,10 @@ int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, 
 		end_process(&out.init);
 		sandbox_started_done(&out);
 		if (*out.cgroup_path)
-			(void) sandbox_cleanup(out.cgroup_path, &ignored); /* the first error is the one to tell */
+			(void) sandbox_remove(out.cgroup_path, args->flags, &ignored); /* the first error is the one to tell */
 		return r;
 	}
+	out.systemd = args->flags & SANDBOX_SYSTEMD_CGROUP && *out.cgroup_path;
 	*ret = out;
 	return 0;
 }

@@ -6,10 +6,23 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "base/err.h"
+#include "base/str.h"
 #include "spec/runtime.h"
 
 struct sandbox;
+
+struct systemd_names {
+	char unit[256], slice[192]; /* "coffer-oci-web.scope", "system.slice" */
+};
+
+/** systemd_scope_names() - from cgroupsPath and the container's id. @guest: not host root. Return: 0; ERR_INVALID. */
+int systemd_scope_names(const char *cgroups_path, const char *id, bool guest, struct systemd_names *ret, struct err *err);
+/** systemd_scope_request() - the body of StartTransientUnit, "ssa(sv)a(sa(sv))". @version: of cgroups. */
+int systemd_scope_request(const struct runtime_spec *spec, const struct systemd_names *names, const char *id, pid_t holder, int version, bool guest, struct strbuf *body,
+			  struct err *err);
 
 /** systemd_scope_start() - have the scope made for @s->spec (no name: PREFIX "coffer-oci", NAME the container's id). *@path: its cgroup, CGROUP_PATH_MAX bytes. Return: 0; <0 with
  *  @err, and no scope is left. */
