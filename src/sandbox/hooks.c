@@ -102,10 +102,14 @@ int hooks_run(const struct runtime_spec *spec, enum hook_point point, const stru
 	_cleanup_free_ char *json = oci_state_json(state);
 	if (!json)
 		return err_oom(err);
-	for (size_t i = 0; i < l->n; i++) {
-		int r = hook_run(&l->v[i], json, err);
-		if (r < 0)
-			return err_wrap(err, "hooks.%s[%zu]: '%s'", hook_point_name(point), i, l->v[i].path);
+	bool all = point == HOOK_POSTSTART || point == HOOK_POSTSTOP;
+	int first = 0;
+	for (size_t i = 0; i < l->n && (all || first == 0); i++) {
+		struct err e;
+		if (hook_run(&l->v[i], json, &e) < 0 && first == 0) {
+			*err = e;
+			first = err_wrap(err, "hooks.%s[%zu]: '%s'", hook_point_name(point), i, l->v[i].path);
+		}
 	}
-	return 0;
+	return first;
 }

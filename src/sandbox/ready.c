@@ -58,7 +58,7 @@ int start_hooks_before_pivot(struct sandbox *s, struct err *err)
 	int r = learn_pid(s, err);
 	if (r < 0 || s->is_exec)
 		return r;
-	struct oci_state st = state_of(s, "creating");
+	struct oci_state st = state_of(s, "created");
 	return hooks_run(s->spec, HOOK_CREATE_CONTAINER, &st, err);
 }
 

@@ -32,7 +32,7 @@ static int run_runtime_hooks(const struct follow *f, struct err *err)
 	const struct sandbox *s = f->s;
 	if (!s || s->is_exec)
 		return 0;
-	struct oci_state st = {.id = s->id, .status = "creating", .bundle = s->bundle, .pid = f->out->init.pid, .spec = s->spec};
+	struct oci_state st = {.id = s->id, .status = "created", .bundle = s->bundle, .pid = f->out->init.pid, .spec = s->spec};
 	int r = hooks_run(s->spec, HOOK_PRESTART, &st, err);
 	return r < 0 ? r : hooks_run(s->spec, HOOK_CREATE_RUNTIME, &st, err);
 }

@@ -164,6 +164,9 @@ class Namespaces(oci.OciTest):
         document = oci.config("true")
         document["linux"]["intelRdt"] = {"closID": "x", "l3CacheSchema": "L3:0=f"}
         self.refused(document, "linux.intelRdt", "resctrl")
+        for more, words in (({"closID": "x", "enableMonitoring": True}, "enableMonitoring"), ({"closID": "x", "enableMBM": True}, "enableMonitoring"), ({"schemata": ["L3:0=f"]}, "closID")):
+            document["linux"]["intelRdt"] = more
+            self.refused(document, "linux.intelRdt." + words, "this version")
 
 
 class Attributes(oci.OciTest):
@@ -281,7 +284,7 @@ class Hooks(oci.OciTest):
                 if point != "startContainer":
                     self.assertIn(f"env=POINT={point},", line)
                     self.assertIn("fds=0,1,2,3,", line)  # 3: ls reading the directory
-        self.assertEqual([s["status"] for s in states], ["creating", "creating", "creating", "created", "running", "stopped"])
+        self.assertEqual([s["status"] for s in states], ["created", "created", "created", "created", "running", "stopped"])
         pids = {s.get("pid") for s in states[:5]}
         self.assertEqual(len(pids), 1, "the same pid, as the host counts")
 
