@@ -35,7 +35,12 @@ static int kernel_limit(int64_t v, size_t i, struct knob_out *out)
 
 static int value_kernel(const struct knob_run *run, int version, size_t i, struct knob_out *out, struct err *err)
 {
-	return kernel_limit(run->r->kernel, i, out);
+	/* kernel memory counts towards the limit of all memory: where that is no higher, it holds what was asked for whether or not the file does anything */
+	bool covered = run->r->memory > 0 && run->r->memory <= run->r->kernel;
+	int r = kernel_limit(run->r->kernel, i, out);
+	out->may_lack |= covered;
+	out->doubtful &= !covered;
+	return r;
 }
 
 static int value_kernel_tcp(const struct knob_run *run, int version, size_t i, struct knob_out *out, struct err *err)
