@@ -39,6 +39,9 @@ static int plan_option(const struct plan *p, struct plan_mount *m, const char *o
 /* Options for the filesystem. Several may stand in one string, as in fstab; quoted or escaped commas are part of a value. */
 static int add_fs_option(const struct plan *p, struct plan_mount *m, const char *opt, struct err *err)
 {
+	/* a value is for a filesystem, and mount(2) drops it for a bind ("mode=755" is found in the wild); a word could be a misspelt restriction */
+	if (m->kind == PLAN_BIND && p->obey && strchr(opt, '=') && !strstr(opt, "context="))
+		return 0;
 	if (m->kind == PLAN_BIND)
 		return err_set(err, ERR_INVALID, "mounts: %s: unknown option '%s' for a bind mount", m->dst, opt);
 	if (!p->obey || !strchr(opt, ',') || strpbrk(opt, "\"\\"))

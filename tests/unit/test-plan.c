@@ -296,7 +296,7 @@ static void obeyed_refusals(void **state)
 		const char *type, *opt, *needle;
 	} bad[] = {
 		{"bind", "frobnicate", "unknown option 'frobnicate'"}, {"bind", "tmpcopyup", "'tmpcopyup' is for tmpfs"}, {"proc", "tmpcopyup", "'tmpcopyup' is for tmpfs"},
-		{"bind", "copyup", "unknown option 'copyup'"}, {"bind", "tryidmap", "unknown option 'tryidmap'"}, {"tmpfs", "idmap", "only a bind mount"},
+		{"bind", "context=\"x\"", "unknown option 'context="}, {"bind", "copyup", "unknown option 'copyup'"}, {"bind", "tryidmap", "unknown option 'tryidmap'"}, {"tmpfs", "idmap", "only a bind mount"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		_cleanup_runtime_spec_ struct runtime_spec *s = base_spec();
