@@ -99,14 +99,18 @@ int lsm_attr_read(int pid_fd, enum lsm which, enum lsm_attr attr, char *buf, siz
 	return n < 0 ? -errno : (size_t) n == size - 1 ? -ENAMETOOLONG : trim(buf, n);
 }
 
-int lsm_exec_set(int fd, enum lsm which, const char *label)
+static int label_write(int fd, enum lsm which, const char *apparmor_verb, const char *label)
 {
-	char text[LSM_LABEL_MAX + 8], noted[LSM_LABEL_MAX], mode[32];
-	int len = str_format(text, sizeof(text), "%s%s", which == LSM_APPARMOR ? "exec " : "", label);
+	char text[LSM_LABEL_MAX + 16];
+	int len = str_format(text, sizeof(text), "%s%s", which == LSM_APPARMOR ? apparmor_verb : "", label);
 	if (len < 0)
 		return len;
-	if (write(fd, text, (size_t) len) < 0)
-		return -errno;
+	return write(fd, text, (size_t) len) < 0 ? -errno : 0;
+}
+
+static int label_read_back(int fd, enum lsm which, const char *label)
+{
+	char noted[LSM_LABEL_MAX], mode[32];
 	ssize_t n = pread(fd, noted, sizeof(noted) - 1, 0);
 	if (n < 0)
 		return -errno;
@@ -114,6 +118,20 @@ int lsm_exec_set(int fd, enum lsm which, const char *label)
 	if (which == LSM_APPARMOR)
 		(void) lsm_apparmor_split(noted, mode); /* the mode is the profile's, not ours to ask for */
 	return str_eq(noted, label) ? 0 : -EKEYREJECTED;
+}
+
+int lsm_exec_set(int fd, enum lsm which, const char *label)
+{
+	int r = label_write(fd, which, "exec ", label);
+	return r < 0 ? r : label_read_back(fd, which, label);
+}
+
+int lsm_current_set(int fd, enum lsm which, const char *label)
+{
+	int r = label_write(fd, which, "changeprofile ", label);
+	if (r < 0 || which == LSM_SELINUX)
+		return r; /* the file has the label of before, which the one of now may not read; the kernel takes the context as it is or not at all */
+	return label_read_back(fd, which, label);
 }
 
 /* AppArmor */

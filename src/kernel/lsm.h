@@ -32,6 +32,10 @@ int lsm_attr_read(int pid_fd, enum lsm which, enum lsm_attr attr, char *buf, siz
 /** lsm_exec_set() - ask for @label at the next execve through @fd of lsm_attr_open(..., LSM_ATTR_EXEC, O_RDWR), and read back what the
  *  kernel noted. Return: 0; -ENOENT: no such AppArmor profile; -EINVAL: no such SELinux context; -EKEYREJECTED: the kernel noted another. */
 int lsm_exec_set(int fd, enum lsm which, const char *label);
+/** lsm_current_set() - take @label at once, through @fd of lsm_attr_open(..., LSM_ATTR_CURRENT, O_RDWR), and read AppArmor's back. Unlike a label that
+ *  changes at execve it leaves the parent death signal alone. Errors as above; -EACCES: the policy has this transition at execve only.
+ *  Source: apparmor_bprm_committing_creds(), selinux_bprm_committing_creds(): "pdeath_signal = 0". */
+int lsm_current_set(int fd, enum lsm which, const char *label);
 
 /* AppArmor */
 

@@ -198,6 +198,7 @@ static const struct step process_steps[] = {
 	STEP("exec-no-new-privs", "no_new_privs", creds_no_new_privs),
 	STEP("exec-landlock", "Landlock", creds_landlock),
 	STEP("exec-seccomp-early", "seccomp filter", creds_seccomp_early),
+	STEP("exec-lsm-late", "LSM label", lsm_apply_late),
 	STEP("exec-caps", "capabilities", creds_caps),
 	STEP("exec-seccomp", "seccomp filter", creds_seccomp),
 	STEP("exec-exec", "exec", command_exec),

@@ -206,6 +206,7 @@ const struct step init_steps[] = {
 	STEP("landlock", "Landlock", creds_landlock),
 	STEP("start-early", "start", start_wait_early),
 	STEP("seccomp-early", "seccomp filter", creds_seccomp_early),
+	STEP("lsm-late", "LSM label", lsm_apply_late),
 	STEP("caps", "capabilities", creds_caps),
 	STEP("start", "start", start_wait_late),
 	STEP("seccomp", "seccomp filter", creds_seccomp),

@@ -75,12 +75,24 @@ int lsm_prepare(struct sandbox *s, struct err *err)
 
 /* The new process */
 
+/* Whether the labels change before execve rather than by it: see lsm_open(). */
+static bool changes_at_once(const struct sandbox *s)
+{
+	return !sandbox_obeys(s);
+}
+
 static int open_attr(struct sandbox *s, enum lsm which, const char *field, struct err *err)
 {
-	int fd = lsm_attr_open(s->lsm.proc, which, LSM_ATTR_EXEC, O_RDWR);
+	int fd = lsm_attr_open(s->lsm.proc, which, changes_at_once(s) ? LSM_ATTR_CURRENT : LSM_ATTR_EXEC, O_RDWR);
 	if (fd < 0)
-		return err_sys(err, fd, "%s: opening our own exec attribute", field);
+		return err_sys(err, fd, "%s: opening our own label", field);
 	s->lsm.attr[which] = fd;
+	if (which != LSM_SELINUX || !changes_at_once(s))
+		return 0;
+	fd = lsm_attr_open(s->lsm.proc, which, LSM_ATTR_EXEC, O_RDWR);
+	if (fd < 0)
+		return err_sys(err, fd, "%s: opening our own label for execve", field);
+	s->lsm.selinux_exec = fd;
 	return 0;
 }
 
@@ -108,7 +120,9 @@ int lsm_open(struct sandbox *s, struct err *err)
 
 static int apply_one(struct sandbox *s, enum lsm which, const char *field, const char *label, struct err *err)
 {
-	int r = lsm_exec_set(s->lsm.attr[which], which, label);
+	int r = (changes_at_once(s) ? lsm_current_set : lsm_exec_set)(s->lsm.attr[which], which, label);
+	if (r == -EACCES && which == LSM_SELINUX && s->lsm.selinux_exec >= 0)
+		r = lsm_exec_set(s->lsm.selinux_exec, which, label); /* no dyntransition in this policy; a killed monitor's container is then found by the engine */
 	s->lsm.attr[which] = safe_close(s->lsm.attr[which]);
 	if (r == -ENOENT)
 		return err_set(err, ERR_NOT_FOUND, "%s: no AppArmor profile '%.128s' is loaded (apparmor_parser -r FILE loads one, aa-status lists them)", field, label);
@@ -117,14 +131,25 @@ static int apply_one(struct sandbox *s, enum lsm which, const char *field, const
 	return r < 0 ? err_sys(err, r, "%s: '%.128s'", field, label) : 0;
 }
 
-int lsm_apply(struct sandbox *s, struct err *err)
+static int apply(struct sandbox *s, struct err *err)
 {
 	int r = 0;
 	if (s->lsm.attr[LSM_APPARMOR] >= 0)
 		r = apply_one(s, LSM_APPARMOR, "process.apparmorProfile", s->process->apparmor_profile, err);
 	if (r == 0 && s->lsm.attr[LSM_SELINUX] >= 0)
 		r = apply_one(s, LSM_SELINUX, "process.selinuxLabel", s->lsm.process, err);
+	s->lsm.selinux_exec = safe_close(s->lsm.selinux_exec);
 	return r;
+}
+
+int lsm_apply(struct sandbox *s, struct err *err)
+{
+	return s->process->no_new_privileges || !changes_at_once(s) ? apply(s, err) : 0;
+}
+
+int lsm_apply_late(struct sandbox *s, struct err *err)
+{
+	return s->process->no_new_privileges || !changes_at_once(s) ? 0 : apply(s, err);
 }
 
 int lsm_no_more(const struct sandbox *s, struct err *err)
