@@ -9,6 +9,9 @@ MESONFLAGS ?=
 bindir = $(DESTDIR)$(PREFIX)/bin
 libexecdir = $(DESTDIR)$(PREFIX)/libexec/coffer
 docdir = $(DESTDIR)$(PREFIX)/share/doc/coffer
+unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
+sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
+tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 helpers = coffer-monitor coffer-unpack coffer-init
 
 all: build
@@ -21,12 +24,13 @@ $(BUILD)/build.ninja:
 	@meson setup $(BUILD) --prefix=$(PREFIX) $(MESONFLAGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; rm -rf $(BUILD) $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 
-# The programs, and beside them the layout of an installation made of links: $(BUILD)/coffer, $(BUILD)/coffer-oci, $(BUILD)/libexec/*.
+# The programs, and beside them the layout of an installation made of links: $(BUILD)/coffer, $(BUILD)/cofferd, $(BUILD)/coffer-oci, $(BUILD)/libexec/*.
 build: deps
 	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
 	@mkdir -p $(BUILD)/libexec
 	@ln -sf src/cmd/coffer/coffer $(BUILD)/coffer
+	@ln -sf src/cmd/cofferd/cofferd $(BUILD)/cofferd
 	@ln -sf src/cmd/coffer-oci/coffer-oci $(BUILD)/coffer-oci
 	@for p in $(helpers); do ln -sf ../$$(cd $(BUILD) && echo src/cmd/*/$$p) $(BUILD)/libexec/$$p; done
 
@@ -55,13 +59,18 @@ bench: build
 	@bench/oci --build $(BUILD)
 
 install: build
-	install -d $(bindir) $(libexecdir) $(docdir)
+	install -d $(bindir) $(libexecdir) $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir)
 	install -m 755 $(BUILD)/coffer $(bindir)/coffer
+	install -m 755 $(BUILD)/cofferd $(bindir)/cofferd
 	for p in $(helpers); do install -m 755 $(BUILD)/libexec/$$p $(libexecdir)/$$p; done
+	sed 's|@BINDIR@|$(PREFIX)/bin|' share/systemd/cofferd.service >$(unitdir)/cofferd.service
+	install -m 644 share/systemd/cofferd.socket $(unitdir)/cofferd.socket
+	install -m 644 share/systemd/coffer.sysusers $(sysusersdir)/coffer.conf
+	install -m 644 share/systemd/coffer.tmpfiles $(tmpfilesdir)/coffer.conf
 	cp -r README.md LICENSE docs/. $(docdir)/
 
 uninstall:
-	rm -f $(bindir)/coffer
+	rm -f $(bindir)/coffer $(bindir)/cofferd $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
 	rm -rf $(libexecdir) $(docdir)
 
 clean:

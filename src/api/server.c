@@ -248,20 +248,24 @@ static void shut_all(struct server *s)
 	(void) pthread_mutex_unlock(&s->lock);
 }
 
-int api_serve_listener(struct engine *e, int listen_fd, int stop_fd)
+int api_serve_listeners(struct engine *e, const int *listen_fds, size_t n, int stop_fd)
 {
 	struct server s = {.engine = e, .peer_flags = HTTP_PEER_TIMED, .settle = true};
+	struct pollfd fds[API_LISTENERS_MAX + 1] = {{.fd = stop_fd, .events = POLLIN}};
+	assert(n <= API_LISTENERS_MAX);
+	for (size_t i = 0; i < n; i++)
+		fds[i + 1] = (struct pollfd) {.fd = listen_fds[i], .events = POLLIN};
 	int r = server_init(&s);
 	while (r >= 0) {
-		struct pollfd fds[] = {{.fd = listen_fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
-		if (poll(fds, ARRAY_LEN(fds), -1) < 0) {
+		if (poll(fds, n + 1, -1) < 0) {
 			r = errno == EINTR ? 0 : -errno;
 			continue;
 		}
-		if (fds[1].revents)
-			break;
 		if (fds[0].revents)
-			r = accept_one(&s, listen_fd);
+			break;
+		for (size_t i = 1; r >= 0 && i <= n; i++)
+			if (fds[i].revents)
+				r = accept_one(&s, fds[i].fd);
 	}
 	shut_all(&s);
 	server_done(&s);

@@ -13,11 +13,12 @@ struct engine;
 #define API_VERSION_MAX 50
 #define API_VERSION_MIN 24
 #define API_CONNECTIONS_MAX 512
+#define API_LISTENERS_MAX 32
 
 /** api_serve_embedded() - serve one connection for each descriptor that comes over the SOCK_SEQPACKET @control_fd (borrowed; one
  *  descriptor a message). Returns when the other end has closed it and every request is answered. The caller is root, tenant "local".
  *  Return: 0, or -errno when the control socket breaks. */
 int api_serve_embedded(struct engine *e, int control_fd);
-/** api_serve_listener() - accept from @listen_fd (borrowed) until @stop_fd is readable or hangs up, then end idle connections and
+/** api_serve_listeners() - accept from @listen_fds (borrowed, at most API_LISTENERS_MAX) until @stop_fd is readable or hangs up, then end idle connections and
  *  wait for the busy ones. Callers are told apart by SO_PEERCRED. Return: 0 or -errno. */
-int api_serve_listener(struct engine *e, int listen_fd, int stop_fd);
+int api_serve_listeners(struct engine *e, const int *listen_fds, size_t n, int stop_fd);

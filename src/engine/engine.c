@@ -8,8 +8,8 @@
 #include "engine/internal.h"
 #include "engine/selinux.h"
 
-/* The directory and its parents; the last part 0700 and root's. */
-static int open_dir(const char *path, const char *what, int *ret_fd, struct err *err)
+/* The directory and its parents; the last part 0700, or @may more (a group that passes through to a socket). */
+static int open_dir(const char *path, const char *what, mode_t may, int *ret_fd, struct err *err)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
@@ -32,7 +32,7 @@ static int open_dir(const char *path, const char *what, int *ret_fd, struct err 
 		safe_close(fd);
 		return err_sys(err, r, "opening %s '%s'", what, path);
 	}
-	if ((st.st_mode & 077) && fchmod(fd, 0700) < 0) {
+	if ((st.st_mode & 077 & ~may) && fchmod(fd, 0700) < 0) {
 		int r = -errno;
 		safe_close(fd);
 		return err_sys(err, r, "%s '%s' is open to others, and closing it failed", what, path);
@@ -68,8 +68,8 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 
 static int open_dirs(struct engine *e, struct err *err)
 {
-	int rc = open_dir(e->state_dir, "the state directory", &e->state_fd, err);
-	rc = rc < 0 ? rc : open_dir(e->run_dir, "the run directory", &e->run_fd, err);
+	int rc = open_dir(e->state_dir, "the state directory", 0, &e->state_fd, err);
+	rc = rc < 0 ? rc : open_dir(e->run_dir, "the run directory", 0010, &e->run_fd, err);
 	if (rc < 0)
 		return rc;
 	if (mkdirat(e->state_fd, "containers", 0700) < 0 && errno != EEXIST)

@@ -38,6 +38,9 @@ int engine_open(const struct engine_config *cfg, struct engine **ret, struct err
 void engine_settle(struct engine *e);
 /** engine_tidy() - delete what removals put aside (trash.c). When nobody waits; engine_close() does it, too. */
 void engine_tidy(struct engine *e);
+/** engine_tidier() - engine_tidy() whenever something was put aside, by this process or another one on the same state, until @stop_fd is readable. For a
+ *  thread of a daemon. */
+void engine_tidier(struct engine *e, int stop_fd);
 /** engine_close() - release everything; may take some milliseconds for the database's log. Takes NULL. Return: NULL. */
 struct engine *engine_close(struct engine *e);
 /** engine_images() - the image store, for the image routes. */

@@ -8,9 +8,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "engine/internal.h"
 
 int trash_put(int base_fd, int dfd, const char *name)
@@ -49,4 +52,47 @@ void engine_tidy(struct engine *e)
 {
 	empty(e->run_fd);
 	empty(e->state_fd);
+}
+
+#define TIDY_DELAY_MS 200 /* behind the last removal of a batch */
+
+static int watch_trash(int ino, int base_fd)
+{
+	char path[48];
+	_cleanup_close_ int trash = mkdir_open_at(base_fd, "trash", 0700);
+	if (trash < 0)
+		return trash;
+	(void) str_format(path, sizeof(path), "/proc/self/fd/%d", trash); /* fits */
+	return inotify_add_watch(ino, path, IN_MOVED_TO | IN_ONLYDIR) < 0 ? -errno : 0;
+}
+
+/* Return: 1 something was put aside, 0 @timeout_ms is over, <0 the end. */
+static int trash_event(int ino, int stop_fd, int timeout_ms)
+{
+	char events[4096];
+	struct pollfd p[2] = {{ino, POLLIN, 0}, {stop_fd, POLLIN, 0}};
+	int n = poll(p, ARRAY_LEN(p), timeout_ms);
+	if (p[1].revents)
+		return -ECANCELED;
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	if (p[0].revents && read(ino, events, sizeof(events)) < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	return n > 0;
+}
+
+void engine_tidier(struct engine *e, int stop_fd)
+{
+	_cleanup_close_ int ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	int r = ino < 0 ? -errno : watch_trash(ino, e->run_fd);
+	r = r < 0 ? r : watch_trash(ino, e->state_fd);
+	if (r < 0)
+		log_warn("watching the trash: %s, ignoring: it is emptied when this engine ends", strerrordesc_np(-r));
+	while (r >= 0) {
+		engine_tidy(e);
+		while ((r = trash_event(ino, stop_fd, -1)) == 0)
+			continue;
+		while (r > 0)
+			r = trash_event(ino, stop_fd, TIDY_DELAY_MS);
+	}
 }

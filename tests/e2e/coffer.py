@@ -97,6 +97,12 @@ class Stage:
             shutil.copy2(found[0], target)
         return target
 
+    @property
+    def cofferd(self):
+        """The daemon, beside coffer; placed when a test first asks for it."""
+        path = os.path.join(self.dir, "cofferd")
+        return path if os.path.exists(path) else self._place("cofferd", path)
+
     @classmethod
     def get(cls):
         if cls._one is None:

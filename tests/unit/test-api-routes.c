@@ -779,7 +779,7 @@ struct listener {
 static void *listen_main(void *arg)
 {
 	struct listener *l = arg;
-	l->result = api_serve_listener(NULL, l->fd, l->stop[0]);
+	l->result = api_serve_listeners(NULL, &l->fd, 1, l->stop[0]);
 	return NULL;
 }
 

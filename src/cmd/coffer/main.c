@@ -35,7 +35,7 @@ struct child {
 static int open_engine(struct engine **ret, struct err *err)
 {
 	struct settings s;
-	int r = settings_read(&s, err);
+	int r = settings_read(&s, /* config_file= */ NULL, err);
 	if (r == 0)
 		r = engine_open(&s.engine, ret, err);
 	settings_done(&s);

@@ -4,12 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 
-#define DAEMON_JSON "/etc/coffer/daemon.json"
-#define DAEMON_JSON_MAX (1 << 20)
 #define BUILD_TREE "/src/cmd/coffer/coffer" /* what this program's path ends in when it runs where it was built */
 
 static bool holds_monitor(const char *dir)
@@ -40,13 +39,35 @@ static int find_libexec(struct settings *s, struct err *err)
 	return str_copy(s->libexec, sizeof(s->libexec), COFFER_LIBEXEC_DIR) < 0 ? err_set(err, ERR_INVALID, "the helpers' path is too long") : 0;
 }
 
+static bool is_daemon(const char *self)
+{
+	const char *name = strrchr(self, '/');
+	return name && str_eq(name + 1, "cofferd");
+}
+
+/* The daemon's monitors call `coffer` when it has gone: beside it, or in the build tree's layout. */
+static int find_coffer(struct settings *s, struct err *err)
+{
+	static const char *const places[] = {"coffer", "../coffer/coffer"};
+	char dir[PATH_MAX], path[PATH_MAX];
+	(void) str_format(dir, sizeof(dir), "%.*s", (int) (strrchr(s->self, '/') - s->self), s->self); /* fits: it is shorter */
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+		if (str_format(path, sizeof(path), "%s/%s", dir, places[i]) < 0 || access(path, X_OK) < 0)
+			continue;
+		if (!realpath(path, s->self))
+			return err_sys(err, -errno, "finding coffer by '%s'", path);
+		return 0;
+	}
+	return err_set(err, ERR_NOT_FOUND, "there is no coffer beside cofferd in '%s': install both", dir);
+}
+
 static int find_self(struct settings *s, struct err *err)
 {
 	ssize_t n = readlink("/proc/self/exe", s->self, sizeof(s->self) - 1);
 	if (n < 0)
 		return err_sys(err, -errno, "finding this program by /proc/self/exe");
 	s->self[n] = '\0';
-	return 0;
+	return is_daemon(s->self) ? find_coffer(s, err) : 0;
 }
 
 /* COFFER_ALLOW_HOST=userns,network */
@@ -66,41 +87,18 @@ static int read_allow(struct engine_config *c, const char *list, struct err *err
 	return 0;
 }
 
-static int check_keys(const struct json *doc, struct err *err)
+static int read_daemon_json(struct settings *s, const char *config_file, struct err *err)
 {
-	static const char *const known[] = {"allow-host-userns", "allow-host-network", "userns-remap", "selinux-process-type", "selinux-file-type", "runtimes"};
-	JSON_FOREACH_MEMBER(key, value, doc) {
-		bool ok = false;
-		for (size_t i = 0; i < ARRAY_LEN(known); i++)
-			ok = ok || str_eq(key, known[i]);
-		if (!ok)
-			return err_set(err, ERR_INVALID, "%s: unknown key '%.80s' (%s): known are allow-host-userns, allow-host-network, userns-remap, selinux-process-type, "
-						     "selinux-file-type, runtimes", DAEMON_JSON,
-				       key, json_kind_name(json_kind(value)));
-	}
-	return 0;
-}
-
-static int read_daemon_json(struct settings *s, struct err *err)
-{
-	_cleanup_free_ char *text = NULL;
-	ssize_t n = read_file(AT_FDCWD, DAEMON_JSON, DAEMON_JSON_MAX, &text);
-	if (n == -ENOENT || n == -ENOTDIR)
-		return 0;
-	if (n < 0)
-		return err_sys(err, (int) n, "reading %s", DAEMON_JSON);
-	int r = json_parse(text, (size_t) n, DAEMON_JSON_MAX, DAEMON_JSON, &s->daemon, err);
+	struct daemon_config *d = &s->daemon;
+	int r = daemon_config_read(config_file ? config_file : DAEMON_JSON, /* must= */ config_file != NULL, d, err);
 	if (r < 0)
 		return r;
-	if (json_kind(s->daemon) != JSON_KIND_OBJECT)
-		return err_set(err, ERR_INVALID, "%s: expected an object, got %s", DAEMON_JSON, json_kind_name(json_kind(s->daemon)));
-	if ((r = check_keys(s->daemon, err)) < 0 || (r = json_read_bool(s->daemon, "allow-host-userns", &s->engine.allow_host_userns, err)) < 0 ||
-	    (r = json_read_bool(s->daemon, "allow-host-network", &s->engine.allow_host_network, err)) < 0 ||
-	    (r = json_read_str(s->daemon, "userns-remap", &s->engine.userns_remap, err)) < 0 ||
-	    (r = json_read_obj(s->daemon, "runtimes", &s->engine.runtimes, err)) < 0 ||
-	    (r = json_read_str(s->daemon, "selinux-process-type", &s->engine.selinux_process_type, err)) < 0 ||
-	    (r = json_read_str(s->daemon, "selinux-file-type", &s->engine.selinux_file_type, err)) < 0)
-		return r;
+	s->engine.allow_host_userns = d->allow_host_userns;
+	s->engine.allow_host_network = d->allow_host_network;
+	s->engine.userns_remap = d->userns_remap;
+	s->engine.runtimes = d->runtimes;
+	s->engine.selinux_process_type = d->selinux_process_type;
+	s->engine.selinux_file_type = d->selinux_file_type;
 	return 0;
 }
 
@@ -115,15 +113,15 @@ static int read_dir(const char *name, const char *fallback, const char **ret, st
 	return 0;
 }
 
-int settings_read(struct settings *s, struct err *err)
+int settings_read(struct settings *s, const char *config_file, struct err *err)
 {
 	int r;
 	const char *allow = getenv("COFFER_ALLOW_HOST");
 	memset(&s->engine, 0, sizeof(s->engine));
-	s->daemon = NULL;
-	if ((r = find_self(s, err)) < 0 || (r = find_libexec(s, err)) < 0 || (r = read_daemon_json(s, err)) < 0 ||
-	    (r = read_dir("COFFER_ROOT", "/var/lib/coffer", &s->engine.state_dir, err)) < 0 ||
-	    (r = read_dir("COFFER_RUN", "/run/coffer", &s->engine.run_dir, err)) < 0 || (r = read_allow(&s->engine, allow ? allow : "", err)) < 0)
+	s->daemon = (struct daemon_config) {NULL};
+	if ((r = find_self(s, err)) < 0 || (r = find_libexec(s, err)) < 0 || (r = read_daemon_json(s, config_file, err)) < 0 ||
+	    (r = read_dir("COFFER_ROOT", s->daemon.data_root ?: "/var/lib/coffer", &s->engine.state_dir, err)) < 0 ||
+	    (r = read_dir("COFFER_RUN", s->daemon.exec_root ?: "/run/coffer", &s->engine.run_dir, err)) < 0 || (r = read_allow(&s->engine, allow ? allow : "", err)) < 0)
 		return r;
 	s->engine.self_path = s->self;
 	s->engine.libexec_dir = s->libexec;
@@ -132,5 +130,5 @@ int settings_read(struct settings *s, struct err *err)
 
 void settings_done(struct settings *s)
 {
-	s->daemon = json_free(s->daemon);
+	daemon_config_done(&s->daemon);
 }

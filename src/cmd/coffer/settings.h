@@ -7,15 +7,15 @@
 
 #include <limits.h>
 
-#include "codec/json.h"
+#include "cmd/coffer/daemon_json.h"
 #include "engine/engine.h"
 
 struct settings {
 	struct engine_config engine; /* points into what follows and into the environment */
 	char self[PATH_MAX], libexec[PATH_MAX];
-	struct json *daemon;         /* owned; daemon.json, NULL: there is none */
+	struct daemon_config daemon; /* owned */
 };
 
-/** settings_read() - Return: 0; ERR_INVALID naming the variable or the file's key; ERR_SYSTEM. */
-int settings_read(struct settings *s, struct err *err);
+/** settings_read() - @config_file: in place of /etc/coffer/daemon.json, and must exist; NULL: that one, if it does. Return: 0; ERR_INVALID naming the variable or the file's key; ERR_SYSTEM. */
+int settings_read(struct settings *s, const char *config_file, struct err *err);
 void settings_done(struct settings *s);
