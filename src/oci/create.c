@@ -213,6 +213,8 @@ int create_container(const struct oci *o, const char *id, const struct create_op
 	int r = gather(&p, ret, err);
 	if (r < 0)
 		return r;
+	STRV_FOREACH(warning, ret->spec->process.warnings)
+		oci_log(o, OCI_LOG_WARN, "config.json: %s", warning);
 	block(ret);
 	r = container_create(o, id, &ret->c, err);
 	if (r < 0)

@@ -202,6 +202,8 @@ static int describe(struct exec_run *x, const char **args, size_t n, struct err 
 		return r;
 	x->p = opt->process ? &x->process : &x->spec->process;
 	r = opt->process ? from_document(opt->process, &x->process, err) : from_options(opt, args + 1, n - 1, x->p, err);
+	STRV_FOREACH(warning, x->process.warnings)
+		oci_log(x->o, OCI_LOG_WARN, "--process: %s", warning);
 	r = r < 0 ? r : preserve_environment(x->p, listen, err);
 	return r < 0 ? r : console_check(x->p->terminal, opt->detach, opt->console_socket, err);
 }

@@ -30,6 +30,7 @@ static bool flag_supported(size_t i)
 
 void sandbox_features(struct features_facts *ret)
 {
+	static const char *const unsafe[] = {"org.systemd.property.", NULL}; /* with --systemd-cgroup: any property of the scope */
 	*ret = (struct features_facts){
 		.mount_options = mount_option_at,
 		.seccomp_actions = seccomp_action_at,
@@ -44,9 +45,12 @@ void sandbox_features(struct features_facts *ret)
 		.rdma = true,
 		.apparmor = true,
 		.selinux = true,
-		.rdt = false,
+		.rdt = true,
+		.rdt_schemata = true,
+		.rdt_monitoring = false,
 		.idmap = true,
 		.net_devices = true,
 		.memory_policy = true,
+		.unsafe_annotations = unsafe,
 	};
 }
