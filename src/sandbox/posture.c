@@ -246,6 +246,17 @@ static void judge_selinux(const struct posture_target *t, const struct posture_f
 		SAY(r->why, "%s", f->selinux_enforcing == 0 ? "the host is permissive: what the policy denies is logged and allowed" : "the host's mode cannot be read");
 }
 
+static void judge_yama(const struct posture_target *t, const struct posture_facts *f, struct row *r)
+{
+	static const char *const scopes[] = {"", "a process may trace only what it started", "only CAP_SYS_PTRACE may trace", "nobody may trace"};
+	if (f->yama > 0) {
+		SAY(r->value, "ptrace_scope %d: %s", f->yama, scopes[f->yama]);
+		return;
+	}
+	r->state = POSTURE_ABSENT;
+	SAY(r->why, "%s", f->yama < 0 ? "this kernel has no Yama" : "this host's kernel.yama.ptrace_scope is 0: inside, a process may trace any other of its user's");
+}
+
 static void judge_landlock(const struct posture_target *t, const struct posture_facts *f, struct row *r)
 {
 	if (f->landlock_abi == 0) {
@@ -287,7 +298,8 @@ static const struct {
 	{"user namespace", judge_userns}, {"namespaces", judge_namespaces}, {"capabilities", judge_caps}, {"no_new_privs", judge_nnp},
 	{"seccomp", judge_seccomp},       {"cgroup limits", judge_cgroup},  {"devices", judge_devices},   {"masked paths", judge_masked},
 	{"read-only paths", judge_readonly}, {"root filesystem", judge_rootfs}, {"AppArmor", judge_apparmor}, {"SELinux", judge_selinux},
-	{"Landlock", judge_landlock},     {"rlimits", judge_rlimits},
+	{"Landlock", judge_landlock},     {"Yama", judge_yama},
+	{"rlimits", judge_rlimits},
 };
 
 static void write_map(struct json_writer *w, const char *key, const struct id_map *m)
@@ -372,6 +384,7 @@ static void write_facts(struct json_writer *w, const struct posture_target *t, c
 	jw_str(w, "Label", f->label);
 	jw_end(w);
 	jw_int(w, "LandlockABI", f->landlock_abi);
+	jw_int(w, "YamaPtraceScope", f->yama);
 	jw_obj(w, "Rlimits");
 	for (size_t i = 0; i < f->n_rlimits; i++) {
 		jw_arr(w, f->rlimits[i].name);

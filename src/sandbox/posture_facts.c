@@ -216,6 +216,18 @@ static void read_limits(int proc, struct posture_facts *f)
 	}
 }
 
+/* Documentation/admin-guide/LSM/Yama.rst */
+static int read_yama(void)
+{
+	_cleanup_free_ char *text = NULL;
+	uint32_t scope;
+	ssize_t n = read_file(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", 16, &text);
+	if (n <= 0)
+		return -1;
+	text[strcspn(text, "\n")] = '\0';
+	return parse_u32(text, &scope) == 0 && scope <= 3 ? (int) scope : -1;
+}
+
 int facts_read(const struct posture_target *t, struct posture_facts *f, struct err *err)
 {
 	char path[32];
@@ -247,6 +259,7 @@ int facts_read(const struct posture_target *t, struct posture_facts *f, struct e
 		f->root_readonly = fstatvfs(root, &v) == 0 && v.f_flag & ST_RDONLY;
 	}
 	f->landlock_abi = landlock_abi();
+	f->yama = read_yama();
 	int n = f->seccomp_mode == 2 ? filter_read_back(t->pid, f->filter_hash) : -ENOENT;
 	f->filter_err = MIN(n, 0);
 	f->filter_len = n > 0 ? (size_t) n : 0;

@@ -36,6 +36,7 @@ struct posture_facts {
 	size_t n_dev_nodes;         /* device nodes reachable in /dev */
 	char dev_extra[128];        /* one that is not in the default set, "" */
 	int landlock_abi;
+	int yama;                   /* kernel.yama.ptrace_scope, 0 to 3; -1: no Yama in this kernel */
 };
 
 /** facts_read() - Return: 0; ERR_NOT_FOUND when the process is gone. */

@@ -8,8 +8,9 @@ import unittest
 from coffer import CofferTest, id_map, proc_status
 
 ASAN = True
+VM = "apparmor selinux"
 CAP_NAMES = {0: "CAP_CHOWN", 1: "CAP_DAC_OVERRIDE", 3: "CAP_FOWNER", 4: "CAP_FSETID", 5: "CAP_KILL", 6: "CAP_SETGID", 7: "CAP_SETUID", 8: "CAP_SETPCAP", 10: "CAP_NET_BIND_SERVICE", 18: "CAP_SYS_CHROOT", 31: "CAP_SETFCAP", 13: "CAP_NET_RAW"}
-LAYERS = ["user namespace", "namespaces", "capabilities", "no_new_privs", "seccomp", "cgroup limits", "devices", "masked paths", "read-only paths", "root filesystem", "AppArmor", "SELinux", "Landlock", "rlimits"]
+LAYERS = ["user namespace", "namespaces", "capabilities", "no_new_privs", "seccomp", "cgroup limits", "devices", "masked paths", "read-only paths", "root filesystem", "AppArmor", "SELinux", "Landlock", "Yama", "rlimits"]
 
 
 class Posture(CofferTest):
@@ -31,7 +32,7 @@ class Posture(CofferTest):
             self.assertIn(row["State"], ("ok", "absent", "unverified"), row)
             if row["State"] == "absent":
                 self.assertTrue(row["Why"], row)
-                self.assertIn(name, ("AppArmor", "SELinux", "Landlock"), f"this host should have {name}")
+                self.assertIn(name, ("AppArmor", "SELinux", "Landlock", "Yama"), f"this host should have {name}")
 
     def test_facts_are_the_kernel_s(self):
         cid = self.sleeper("--pids-limit", "77", "-m", "64m", "--ulimit", "nofile=99:111", "--cap-add", "NET_RAW")
