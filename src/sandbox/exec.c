@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/report.h"
 #include "kernel/compat.h"
+#include "kernel/mount.h"
 #include "sandbox/internal.h"
 
 #define EXEC_MAX (4u << 20)
@@ -132,8 +133,19 @@ static int step_enter(struct exec_ctx *x, struct err *err)
 	/* The process is born into its v2 cgroup: writing it to cgroup.procs would wait for an RCU grace period. A creator inside the cgroup namespace could
 	 * not see its own cgroup and would be refused that (cgroup_procs_write_permission()), so the process joins the namespace itself. */
 	x->cgroupns = s->cgroup.v2 >= 0 && flags & CLONE_NEWCGROUP;
-	if (setns(x->args->pidfd, x->cgroupns ? flags & ~CLONE_NEWCGROUP : flags) < 0)
-		return err_sys(err, -errno, "setns");
+	/* a container in our own mount namespace has a root of its own all the same */
+	char path[32];
+	(void) snprintf(path, sizeof(path), "/proc/%d/root", (int) x->args->pid);
+	_cleanup_close_ int root = flags & CLONE_NEWNS ? -EBADF : open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (!(flags & CLONE_NEWNS) && root < 0)
+		return err_sys(err, -errno, "opening the container's root");
+	flags &= x->cgroupns ? ~CLONE_NEWCGROUP : ~0;
+	r = flags ? (setns(x->args->pidfd, flags) < 0 ? -errno : 0) : process_kill(x->args->pidfd, 0); /* and it was the right pid above */
+	if (r < 0)
+		return err_sys(err, r, "setns");
+	r = root >= 0 ? mnt_chroot(root) : 0;
+	if (r < 0)
+		return err_sys(err, r, "entering the container's root");
 	pid_t pid = process_clone(CLONE_PARENT, s->cgroup.v2, &s->child);
 	if ((pid == -EBUSY || pid == -EOPNOTSUPP) && x->deeper_fd >= 0)
 		pid = process_clone(CLONE_PARENT, x->deeper_fd, &s->child);

@@ -36,6 +36,18 @@ static bool is_own(int fd, const char *file)
 	return fstat(fd, &theirs) == 0 && stat(path, &ours) == 0 && theirs.st_ino == ours.st_ino;
 }
 
+/* A container in the mount namespace of its caller, as a document may have it. Its root is built in a namespace for that alone, cloned detached, and
+ * entered by chroot (rootfs_enter()): nothing of it is ever in the caller's mount table. */
+static int caller_mounts(struct sandbox *s, struct err *err)
+{
+	if (s->spec->ns[NS_USER].mode != NS_MODE_HOST || s->rootless || s->nested)
+		return err_set(err, ERR_UNSUPPORTED, "linux.namespaces: only the host's root can do without a mount namespace of the container's own");
+	s->ns_fds[NS_MOUNT] = safe_close(s->ns_fds[NS_MOUNT]);
+	s->plan.clone_flags |= CLONE_NEWNS;
+	s->caller_mnt_fd = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	return s->caller_mnt_fd < 0 ? err_sys(err, -errno, "opening the mount namespace") : 0;
+}
+
 int namespaces_open(struct sandbox *s, struct err *err)
 {
 	for (int k = 0; k < NS_KIND_MAX_; k++) {
@@ -49,6 +61,11 @@ int namespaces_open(struct sandbox *s, struct err *err)
 		if (fd_is_on(s->ns_fds[k], NSFS_MAGIC_) != 1)
 			return err_set(err, ERR_INVALID, "linux.namespaces: '%s' is not a namespace", ns->path);
 		s->has_own[k] = !is_own(s->ns_fds[k], kinds[k].file);
+	}
+	if (s->spec->ns[NS_MOUNT].mode == NS_MODE_HOST || (s->spec->ns[NS_MOUNT].mode == NS_MODE_PATH && !s->has_own[NS_MOUNT])) {
+		int r = caller_mounts(s, err);
+		if (r < 0)
+			return r;
 	}
 	s->userns_fd = s->ns_fds[NS_USER] < 0 ? -EBADF : fcntl(s->ns_fds[NS_USER], F_DUPFD_CLOEXEC, 3);
 	return 0;

@@ -272,8 +272,10 @@ static int plan_namespaces(struct plan *p, struct err *err)
 		[NS_IPC] = CLONE_NEWIPC,   [NS_UTS] = CLONE_NEWUTS,  [NS_CGROUP] = CLONE_NEWCGROUP, [NS_TIME] = 0,
 	};
 	const struct ns_spec *ns = p->spec->ns;
-	if (ns[NS_MOUNT].mode == NS_MODE_HOST || (!p->obey && ns[NS_MOUNT].mode != NS_MODE_NEW))
+	if (!p->obey && ns[NS_MOUNT].mode != NS_MODE_NEW)
 		return err_set(err, ERR_UNSUPPORTED, "linux.namespaces: a container needs a mount namespace of its own");
+	if (ns[NS_MOUNT].mode == NS_MODE_HOST && ns[NS_USER].mode != NS_MODE_HOST)
+		return err_set(err, ERR_UNSUPPORTED, "linux.namespaces: a container with a user namespace needs a mount namespace of its own");
 	for (int k = 0; k < NS_KIND_MAX_; k++)
 		if (ns[k].mode == NS_MODE_NEW && k != NS_CGROUP)
 			p->clone_flags |= flags[k];

@@ -308,9 +308,23 @@ static int enter_root(struct sandbox *s, struct err *err)
 	return r < 0 ? err_sys(err, r, "pivot_root") : 0;
 }
 
+/* Closed, the descriptor of a detached tree takes it apart only as far as nobody uses it (fs/namespace.c dissolve_on_fput()): what is mounted in it stays
+ * with the root directory of our process. */
+static int enter_detached(struct sandbox *s, struct err *err)
+{
+	_cleanup_close_ int tree = mnt_clone(s->root_fd, "", /* recursive= */ true);
+	if (tree < 0)
+		return err_sys(err, tree, "cloning the finished root");
+	if (setns(s->caller_mnt_fd, CLONE_NEWNS) < 0)
+		return err_sys(err, -errno, "going back to the caller's mount namespace");
+	s->caller_mnt_fd = safe_close(s->caller_mnt_fd);
+	int r = mnt_chroot(tree);
+	return r < 0 ? err_sys(err, r, "chroot") : 0;
+}
+
 int rootfs_enter(struct sandbox *s, struct err *err)
 {
-	int r = enter_root(s, err);
+	int r = s->caller_mnt_fd >= 0 ? enter_detached(s, err) : enter_root(s, err);
 	if (r < 0)
 		return r;
 	s->root_fd = safe_close(s->root_fd);
