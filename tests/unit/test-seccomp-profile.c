@@ -184,6 +184,29 @@ static void written_profiles_read_back_equal(void **state)
 	}
 }
 
+/* What another runtime is given: the gates are resolved for the container, and the verdicts are those of our own filter for it. */
+static void oci_form_has_the_same_verdicts_and_no_gates(void **state)
+{
+	static const uint64_t caps[] = {0, UINT64_C(1) << 16, UINT64_MAX};
+	for (size_t i = 0; i < ARRAY_LEN(caps); i++) {
+		struct err err;
+		const struct seccomp_profile *p = seccomp_profile_default();
+		struct seccomp_env env = {.arch = SECCOMP_ARCH_X86_64, .caps = caps[i], .kernel_major = 6, .kernel_minor = 1}, bare = {.arch = SECCOMP_ARCH_X86_64};
+		_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(1 << 20);
+		_cleanup_seccomp_profile_ struct seccomp_profile *again = NULL;
+		struct seccomp_program two[2] = {0};
+		assert_int_equal(seccomp_profile_write_oci(p, &env, &b, &err), 0);
+		assert_null(strstr(b.s, "includes"));
+		assert_null(strstr(b.s, "excludes"));
+		again = parse(b.s);
+		assert_int_equal(seccomp_compile(p, &env, &two[0], &err), 0);
+		assert_int_equal(seccomp_compile(again, &bare, &two[1], &err), 0); /* whatever the reader thinks the container has */
+		(void) model_each_call(again, env.arch, same_verdict, two);
+		seccomp_program_done(&two[0]);
+		seccomp_program_done(&two[1]);
+	}
+}
+
 /* Found by fuzz-seccomp: a gate for foreign architectures only was written as an empty list, which reads as no gate. */
 static void foreign_gate_stays_a_gate(void **state)
 {
@@ -203,6 +226,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(both_forms_are_read), cmocka_unit_test(errors_name_field_and_value),
 					   cmocka_unit_test(everything_is_bounded), cmocka_unit_test(written_profiles_read_back_equal),
-					   cmocka_unit_test(foreign_gate_stays_a_gate)};
+					   cmocka_unit_test(foreign_gate_stays_a_gate), cmocka_unit_test(oci_form_has_the_same_verdicts_and_no_gates)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
