@@ -5,11 +5,13 @@ Debian's runc and crun are used as they are; coffer-oci too where the build has 
 
 import json
 import os
+import shutil
 import signal
 import stat
 import unittest
 
 import images
+import oci
 from coffer import CofferTest, id_map, mount_points, pid_exists, proc_status, wait_until
 
 RUN = ("run", "--rm", "--network", "none")
@@ -288,6 +290,20 @@ class Operator(CofferTest):
     def test_another_name_for_a_program(self):
         r = self.with_daemon({"mine": {"path": "/usr/bin/crun"}}, *RUN, "--runtime", "mine", "busybox", "echo", "hi")
         self.assertEqual((r.code, r.out), (0, "hi\n"), r)
+
+    def test_coffer_oci_in_place_of_the_sandbox(self):
+        """Our own runtime on the command line, called as another project's."""
+        mine = os.path.join(self.scratch, "coffer-oci")
+        shutil.copy2(oci.program(), mine)
+        os.chown(mine, 0, 0)
+        os.chmod(mine, 0o755)
+        table = {"coffer-oci": {"path": mine}}
+        r = self.with_daemon(table, *RUN, "--runtime", "coffer-oci", "-u", "alice", "-v", "oci:/v", "busybox", "sh", "-c", "id -u; cat /proc/self/uid_map; touch /v/x; exit 3")
+        self.assertEqual((r.code, r.out.split()[0], r.out.split()[3]), (3, "1000", "65536"), r)
+        cid = self.with_daemon(table, "run", "-d", "--network", "none", "--runtime", "coffer-oci", "busybox", "sleep", "1000").word
+        self.assertEqual(self.coffer("exec", cid, "sh", "-c", "echo in; exit 4", check=False).code, 4)
+        self.coffer("rm", "-f", cid)
+        self.coffer("volume", "rm", "oci")
 
     def test_paths_that_are_not_taken(self):
         loose = os.path.join(self.scratch, "loose")
