@@ -95,7 +95,11 @@ int runtime_path(const struct engine *e, const char *name, char *buf, struct err
 int runtime_check(const struct engine *e, const struct container_request *r, struct err *err)
 {
 	char path[PATH_MAX];
-	return runtime_is_foreign(r) ? runtime_path(e, r->runtime, path, err) : 0;
+	if (!runtime_is_foreign(r))
+		return 0;
+	if (!str_empty(r->domainname)) /* runc before 1.2 passes the property over without a word */
+		return err_set(err, ERR_UNSUPPORTED, "Config.Domainname (--domainname) does not go with HostConfig.Runtime (--runtime): not every runtime sets it");
+	return runtime_path(e, r->runtime, path, err);
 }
 
 void runtimes_write(const struct engine *e, struct json_writer *w)

@@ -38,6 +38,13 @@ static int drop_own_words(struct mount_spec *m, struct err *err)
 	return 0;
 }
 
+/* Cgroup mounts that are seen twice confuse other runtimes, which look for them in their own mount table: what is in /sys is bound from there. */
+static bool is_system(const char *src)
+{
+	const char *rest = str_after(src, "/sys");
+	return rest && (*rest == '\0' || *rest == '/');
+}
+
 /* /sys of the host's network, which the plan turned into a bind: a recursive one, read-only all through. */
 static int as_bind(struct mount_spec *m, struct err *err)
 {
@@ -56,11 +63,12 @@ int document_mounts(struct foreign *f, struct err *err)
 		if (p->kind != PLAN_BIND)
 			continue;
 		(void) snprintf(name, sizeof(name), "m%zu", i);
-		int r = stage_attach(f, p->fd, name, err);
+		bool system = is_system(p->src);
+		int r = system ? 0 : stage_attach(f, p->fd, name, err);
 		if (r == 0 && str_eq(m->type, "sysfs"))
 			r = as_bind(m, err);
 		r = r < 0 ? r : replace(&m->type, "bind", err);
-		r = r < 0 ? r : replace(&m->source, stage_path(f, path, name), err);
+		r = r < 0 ? r : replace(&m->source, system ? p->src : stage_path(f, path, name), err);
 		r = r < 0 ? r : drop_own_words(m, err);
 		if (r < 0)
 			return r;

@@ -153,6 +153,25 @@ class Foreign:
         script = "stat -c '%u:%g %a' /seed /seed/file; cat /seed/file"
         self.assertEqual(self.run_("content", "sh", "-c", script).lines, ["1000:50 750", "7:8 640", "seed"])
 
+    def test_the_host_s_network_and_its_sys(self):
+        """A second /sys in the runtime's view would be a second set of cgroup mounts, which runc takes for the first."""
+        allow = {"COFFER_ALLOW_HOST": "network"}
+        r = self.coffer("run", "--rm", "--network", "host", "--runtime", self.RUNTIME, "busybox", "sh", "-c", "readlink /proc/self/ns/net; touch /sys/x", env=allow, check=False)
+        self.assertEqual((r.code, r.word), (1, os.readlink("/proc/self/ns/net")), r)
+        self.assertIn("Read-only", r.err)
+
+    def test_the_host_s_user_namespace(self):
+        r = self.run_("--userns", "host", "busybox", "cat", "/proc/self/uid_map", env={"COFFER_ALLOW_HOST": "userns"})
+        self.assertEqual(r.out.split(), ["0", "0", "4294967295"])
+
+    def test_flags_reach_the_document(self):
+        out = self.sh("ulimit -n; cat /proc/sys/net/core/somaxconn; nproc; grep CapEff /proc/self/status; df -k /dev/shm | tail -1", "--ulimit", "nofile=55:66", "--sysctl", "net.core.somaxconn=77",
+                      "--cpuset-cpus", "0", "--cap-drop", "ALL", "--shm-size", "1m").lines
+        self.assertEqual((out[0], out[1], out[2], out[3].split()[1], out[4].split()[1]), ("55", "77", "1", "0" * 16, "1024"))
+
+    def test_what_does_not_go_with_it_is_refused_by_name(self):
+        self.assertRefused(*RUN, "--runtime", self.RUNTIME, "--domainname", "d", "busybox", "true", words=["domainname", "runtime"])
+
     def test_nothing_is_in_the_host_s_mount_table(self):
         """P4, while it runs."""
         before = mount_points()
