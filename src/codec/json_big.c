@@ -56,12 +56,29 @@ static size_t next_big(const char *s, size_t n, size_t i, size_t *ret_len)
 	return n;
 }
 
+/* Whether there are 19 digits in a row anywhere: they would cover every 19th byte. Nearly every document is done with here. */
+static bool has_long_run(const char *s, size_t n)
+{
+	for (size_t i = DIGITS_MIN - 1; i < n; i += DIGITS_MIN) {
+		if (s[i] < '0' || s[i] > '9')
+			continue;
+		size_t from = i;
+		while (from > 0 && s[from - 1] >= '0' && s[from - 1] <= '9')
+			from--;
+		if (digits(s + from, n - from) >= DIGITS_MIN)
+			return true;
+	}
+	return false;
+}
+
 int json_big_quote(const char *text, size_t len, char **ret, size_t *ret_len)
 {
 	size_t d = 0, count = 0;
+	*ret = NULL;
+	if (!has_long_run(text, len))
+		return 0;
 	for (size_t i = next_big(text, len, 0, &d); i < len; i = next_big(text, len, i + d, &d))
 		count++;
-	*ret = NULL;
 	if (count == 0)
 		return 0;
 	char *copy = malloc(len + count * MARK_LEN), *to = copy;
