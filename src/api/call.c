@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "api/internal.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
 
@@ -108,6 +109,17 @@ int call_query_u32(const struct call *c, const char *key, uint32_t *ret, struct 
 	const char *s = call_query(c, key);
 	if (!str_empty(s) && parse_u32(s, ret) < 0)
 		return err_set(err, ERR_INVALID, "query parameter '%s': '%.60s' is not a number", key, s);
+	return 0;
+}
+
+int call_time(const struct call *c, const char *key, int64_t *ret, struct err *err)
+{
+	const char *s = call_query(c, key);
+	*ret = 0;
+	if (str_empty(s) || str_eq(s, "0"))
+		return 0;
+	if (time_parse_when(s, now_ns(), ret) < 0)
+		return err_set(err, ERR_INVALID, "query parameter '%s': '%.60s' is not a time", key, s);
 	return 0;
 }
 

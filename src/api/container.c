@@ -141,3 +141,61 @@ int container_resize_handler(struct call *c, struct err *err)
 		r = err_set(err, ERR_INVALID, "a terminal of %u x %u is too large", rows, cols);
 	return r < 0 ? r : engine_resize(c->engine, c->caller, c->arg, rows, cols, err);
 }
+
+int container_pause_handler(struct call *c, struct err *err)
+{
+	return no_content(c, engine_pause(c->engine, c->caller, c->arg, err));
+}
+
+int container_unpause_handler(struct call *c, struct err *err)
+{
+	return no_content(c, engine_unpause(c->engine, c->caller, c->arg, err));
+}
+
+int container_rename_handler(struct call *c, struct err *err)
+{
+	return no_content(c, engine_rename(c->engine, c->caller, c->arg, call_query(c, "name"), err));
+}
+
+int container_top_handler(struct call *c, struct err *err)
+{
+	return engine_top(c->engine, c->caller, c->arg, call_query(c, "ps_args"), &c->w, err);
+}
+
+int container_prune_handler(struct call *c, struct err *err)
+{
+	_cleanup_json_ struct json *filters = NULL;
+	int r = call_filters(c, &filters, err);
+	return r < 0 ? r : engine_container_prune(c->engine, c->caller, filters, &c->w, err);
+}
+
+/* The body is HostConfig's resources, without their frame. */
+static int update_from(struct call *c, const struct json *body, char ***warnings, struct err *err)
+{
+	_cleanup_container_request_ struct container_request *limits = NULL;
+	_cleanup_strv_ char **unknown = NULL;
+	_cleanup_json_ struct json *framed = NULL;
+	_cleanup_free_ char *text = json_kind(body) == JSON_KIND_OBJECT ? json_dump(body) : NULL, *frame = text ? str_printf("{\"HostConfig\":%s}", text) : NULL;
+	if (json_kind(body) != JSON_KIND_OBJECT)
+		return err_set(err, ERR_INVALID, "request body: expected an object with the new limits");
+	if (!frame)
+		return err_oom(err);
+	int r = json_parse(frame, strlen(frame), JSON_BODY_MAX + 32, "request body", &framed, err);
+	r = r < 0 ? r : container_request_parse(framed, &limits, &unknown, err);
+	r = r < 0 ? r : call_unknown(c, unknown, warnings, err);
+	return r < 0 ? r : engine_update(c->engine, c->caller, c->arg, limits, err);
+}
+
+int container_update_handler(struct call *c, struct err *err)
+{
+	_cleanup_json_ struct json *body = NULL;
+	_cleanup_strv_ char **warnings = NULL;
+	int r = call_body(c, &body, err);
+	r = r < 0 ? r : update_from(c, body, &warnings, err);
+	if (r < 0)
+		return r;
+	jw_obj(&c->w, NULL);
+	jw_strv(&c->w, "Warnings", warnings);
+	jw_end(&c->w);
+	return 0;
+}

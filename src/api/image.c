@@ -346,10 +346,19 @@ int image_tag_handler(struct call *c, struct err *err)
 		return err_set(err, ERR_INVALID, "query parameter 'repo': a name is needed");
 	int r = image_tag(engine_images(c->engine), c->caller->tenant, c->arg, repo, str_empty(tag) ? NULL : tag, err);
 	c->status = 201;
+	if (r >= 0)
+		engine_image_event(c->engine, c->caller, "tag", c->arg);
 	return r;
 }
 
 int image_remove_handler(struct call *c, struct err *err)
 {
 	return engine_image_remove(c->engine, c->caller, c->arg, call_flag(c, "force", false), &c->w, err);
+}
+
+int image_prune_handler(struct call *c, struct err *err)
+{
+	_cleanup_json_ struct json *asked = NULL;
+	int r = call_filters(c, &asked, err);
+	return r < 0 ? r : engine_image_prune(c->engine, c->caller, asked, &c->w, err);
 }

@@ -67,6 +67,10 @@ const char *call_query(const struct call *c, const char *key);
 bool call_flag(const struct call *c, const char *key, bool fallback);
 /** call_query_u32() - ERR_INVALID naming the parameter; absent leaves *@ret. */
 int call_query_u32(const struct call *c, const char *key, uint32_t *ret, struct err *err);
+/** call_time() - "sec[.nsec]", RFC 3339 or a duration before now; "0" and absent: 0, none. */
+int call_time(const struct call *c, const char *key, int64_t *ret, struct err *err);
+/** stream_begin() - the head of a chunked answer of @type. Return: 0 or -errno. */
+int stream_begin(struct call *c, const char *type);
 /** call_filters() - ?filters= as JSON. *@ret: owned, NULL: none. */
 int call_filters(const struct call *c, struct json **ret, struct err *err);
 /** call_unknown() - what to do about body keys nobody knows: refused for tenants, else a warning each in *@warnings (may be NULL). */
@@ -95,6 +99,17 @@ HANDLER(container_logs_handler);
 HANDLER(container_resize_handler);
 HANDLER(container_remove_handler);
 HANDLER(container_posture_handler);
+HANDLER(container_pause_handler);
+HANDLER(container_unpause_handler);
+HANDLER(container_rename_handler);
+HANDLER(container_update_handler);
+HANDLER(container_top_handler);
+HANDLER(container_prune_handler);
+HANDLER(volume_prune_handler);
+HANDLER(image_prune_handler);
+HANDLER(network_prune_handler);
+HANDLER(build_prune_handler);
+HANDLER(events_handler);
 HANDLER(exec_create_handler);
 HANDLER(exec_start_handler);
 HANDLER(exec_inspect_handler);

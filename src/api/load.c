@@ -184,6 +184,8 @@ int image_load_handler(struct call *c, struct err *err)
 		drain(pump.in);
 	(void) pump_end(&pump); /* a body cut short was a truncated archive to the store */
 	STRV_FOREACH(ref, refs)
+		engine_image_event(c->engine, c->caller, "load", ref);
+	STRV_FOREACH(ref, refs)
 		if (strv_push_take(&lines, str_printf(str_after(ref, "sha256:") ? "Loaded image ID: %s\n" : "Loaded image: %s\n", ref)) < 0)
 			break; /* loaded all the same */
 	return finish(c, r, "stream", lines, err);
@@ -231,6 +233,8 @@ int image_create_handler(struct call *c, struct err *err)
 	if (r >= 0)
 		drain(pump.in);
 	(void) pump_end(&pump); /* as above */
+	if (r >= 0)
+		engine_image_event(c->engine, c->caller, "import", id);
 	if (r >= 0 && strv_push(&lines, id) < 0)
 		r = err_oom(err);
 	return finish(c, r, "status", lines, err);

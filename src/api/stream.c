@@ -91,7 +91,7 @@ int container_attach_handler(struct call *c, struct err *err)
 	return engine_attach(c->engine, c->caller, id, &a, fd, early, early_len, err);
 }
 
-static int stream_begin(struct call *c, const char *type)
+int stream_begin(struct call *c, const char *type)
 {
 	const struct http_response r = {
 		.status = 200,
@@ -190,18 +190,6 @@ static int logs_record(void *ctx, int stream, const char *text, size_t len, int6
 	return l->req->follow || l->buf.len >= LOGS_BUFFER ? logs_flush(l) : strbuf_err(&l->buf);
 }
 
-/* "sec[.nsec]", RFC 3339 or a duration; 0 and absent: none */
-static int parse_when(const struct call *c, const char *key, int64_t *ret, struct err *err)
-{
-	const char *s = call_query(c, key);
-	*ret = 0;
-	if (str_empty(s) || str_eq(s, "0"))
-		return 0;
-	if (time_parse_when(s, now_ns(), ret) < 0)
-		return err_set(err, ERR_INVALID, "query parameter '%s': '%.60s' is not a time", key, s);
-	return 0;
-}
-
 static int logs_request_read(const struct call *c, struct logs_request *r, struct err *err)
 {
 	const char *tail = call_query(c, "tail");
@@ -217,8 +205,8 @@ static int logs_request_read(const struct call *c, struct logs_request *r, struc
 		return err_set(err, ERR_INVALID, "Bad parameters: you must choose at least one stream");
 	if (!tail || parse_i64(tail, &r->tail) < 0 || r->tail < 0)
 		r->tail = -1; /* "all", and whatever else docker takes for it */
-	int res = parse_when(c, "since", &r->since_ns, err);
-	return res < 0 ? res : parse_when(c, "until", &r->until_ns, err);
+	int res = call_time(c, "since", &r->since_ns, err);
+	return res < 0 ? res : call_time(c, "until", &r->until_ns, err);
 }
 
 int container_logs_handler(struct call *c, struct err *err)

@@ -79,9 +79,7 @@ int volume_list_handler(struct call *c, struct err *err)
 	int r = call_filters(c, &filters, err);
 	if (r < 0)
 		return r;
-	JSON_FOREACH_MEMBER(key, val, filters)
-		return err_set(err, ERR_UNSUPPORTED, "filter '%.60s': volumes cannot be filtered yet", key); /* ignoring one would list too much */
-	return engine_volume_list(c->engine, c->caller, &c->w, err);
+	return engine_volume_list(c->engine, c->caller, filters, &c->w, err);
 }
 
 int volume_inspect_handler(struct call *c, struct err *err)
@@ -93,4 +91,13 @@ int volume_remove_handler(struct call *c, struct err *err)
 {
 	c->status = 204;
 	return engine_volume_remove(c->engine, c->caller, c->arg, call_flag(c, "force", false), err);
+}
+
+#define VERSION_PRUNE_ANONYMOUS 42 /* before, prune took named volumes as well */
+
+int volume_prune_handler(struct call *c, struct err *err)
+{
+	_cleanup_json_ struct json *filters = NULL;
+	int r = call_filters(c, &filters, err);
+	return r < 0 ? r : engine_volume_prune(c->engine, c->caller, filters, c->minor < VERSION_PRUNE_ANONYMOUS, &c->w, err);
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 
 #define EARLY_MAX (MONITOR_PAYLOAD_MAX - sizeof(struct monitor_attach))
@@ -145,10 +146,13 @@ int engine_attach_check(struct engine *e, const struct caller *caller, const cha
 	char id[ID_LEN + 1];
 	memcpy(id, c.id, sizeof(id));
 	rc = state_read(e, &c, /* locked= */ false, &info, err);
+	if (rc >= 0 && info.state == RUN_RUNNING && a->stream)
+		rc = pause_refuse(&c, "attach", err);
 	if (rc < 0 || info.state == RUN_RUNNING)
 		engine_attach_cancel(e, id);
 	if (rc < 0)
 		return rc;
+	event_container(e, &c, "attach", NULL);
 	*ret_tty = c.req->tty;
 	memcpy(ret_id, c.id, sizeof(c.id));
 	return 0;

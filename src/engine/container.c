@@ -160,6 +160,16 @@ int container_save_exit(struct engine *e, const struct container *c, struct err 
 	return MIN(rc, 0);
 }
 
+int container_save_request(struct engine *e, const struct container *c, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(REQUEST_MAX);
+	int rc = container_request_write(c->req, &text);
+	if (rc < 0)
+		return err_sys(err, rc, "storing the request");
+	rc = db_exec(e->db, err, "UPDATE container SET name=?2,request=?3 WHERE id=?1", "sss", c->id, c->name, text.s);
+	return MIN(rc, 0);
+}
+
 int container_delete(struct engine *e, const struct container *c, struct err *err)
 {
 	int rc = db_exec(e->db, err, "DELETE FROM container WHERE id=?1", "s", c->id);

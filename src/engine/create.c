@@ -2,6 +2,7 @@
 /* Creating a container: policy, image, then name, host ids, row and volumes in one transaction. Nothing runs and no directory is made yet. */
 #include <errno.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 
 static int copy_request(const struct container_request *req, struct container_request **ret, struct err *err)
@@ -206,6 +207,7 @@ int engine_create(struct engine *e, const struct caller *caller, const char *nam
 	rc = store(e, &c, name, err);
 	if (rc < 0)
 		return rc;
+	event_container(e, &c, "create", NULL);
 	memcpy(ret->id, c.id, sizeof(ret->id));
 	ret->warnings = take_ptr(warnings);
 	return 0;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 #include "engine/selinux.h"
 
@@ -100,7 +101,8 @@ int engine_open(const struct engine_config *cfg, struct engine **ret, struct err
 	e->state_fd = e->run_fd = -EBADF;
 	(void) pthread_mutex_init(&e->lock, NULL); /* cannot fail with default attributes */
 	(void) pthread_cond_init(&e->attached, NULL); /* cannot fail with default attributes */
-	int rc = copy_config(e, cfg, err);
+	e->events = events_new();
+	int rc = e->events ? copy_config(e, cfg, err) : err_oom(err);
 	rc = rc < 0 ? rc : open_dirs(e, err);
 	rc = rc < 0 ? rc : open_rooms(e, err);
 	if (rc < 0) {
@@ -121,10 +123,12 @@ struct engine *engine_close(struct engine *e)
 	if (!e)
 		return NULL;
 	watch_stop(e);
+	mailbox_close(e);
 	execs_free(e);
 	attach_drop_all(e);
 	if (e->state_fd >= 0 && e->run_fd >= 0)
 		engine_tidy(e);
+	e->events = events_free(e->events);
 	image_store_free(e->images);
 	idrange_close(e->ids);
 	db_close(e->db);

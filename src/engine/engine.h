@@ -61,6 +61,17 @@ int engine_start(struct engine *e, const struct caller *c, const char *ref, stru
 int engine_stop(struct engine *e, const struct caller *c, const char *ref, int timeout_s, const char *signal, struct err *err);
 int engine_kill(struct engine *e, const struct caller *c, const char *ref, const char *signal, struct err *err);
 int engine_restart(struct engine *e, const struct caller *c, const char *ref, int timeout_s, const char *signal, struct err *err);
+/** engine_pause() / engine_unpause() - the freezer. ERR_CONFLICT when it does not run, or is so already. */
+int engine_pause(struct engine *e, const struct caller *c, const char *ref, struct err *err);
+int engine_unpause(struct engine *e, const struct caller *c, const char *ref, struct err *err);
+/** engine_rename() - ERR_CONFLICT when @name is taken. The rest of the container is as it was, its host name too. */
+int engine_rename(struct engine *e, const struct caller *c, const char *ref, const char *name, struct err *err);
+/** engine_update() - new limits from the HostConfig part of @limits: what is 0 or unset there stays. In force at once when it runs. */
+int engine_update(struct engine *e, const struct caller *c, const char *ref, const struct container_request *limits, struct err *err);
+/** engine_top() - {"Titles","Processes"}. @ps_args: "-ef" (NULL), "aux", "-o pid,cmd": the table is ours, no ps is run. */
+int engine_top(struct engine *e, const struct caller *c, const char *ref, const char *ps_args, struct json_writer *w, struct err *err);
+/** engine_container_prune() - remove what does not run. @filters: until, label, label!. Writes {"ContainersDeleted","SpaceReclaimed"}. */
+int engine_container_prune(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err);
 int engine_remove(struct engine *e, const struct caller *c, const char *ref, bool force, bool volumes, struct err *err);
 int engine_resize(struct engine *e, const struct caller *c, const char *ref, unsigned rows, unsigned cols, struct err *err);
 
@@ -137,11 +148,34 @@ int engine_reap(struct engine *e, const char *id, struct err *err);
 /* Images, with the container table consulted. */
 int engine_image_remove(struct engine *e, const struct caller *c, const char *ref, bool force, struct json_writer *w, struct err *err);
 
+/** engine_image_prune() - images without a name (filter dangling=false: all) that no container uses. Writes {"ImagesDeleted","SpaceReclaimed"}. */
+int engine_image_prune(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err);
+
 /* Volumes. */
-int engine_volume_list(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);
+/** engine_volume_list() - @filters: dangling, driver, label, name. */
+int engine_volume_list(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err);
+/** engine_volume_prune() - anonymous volumes (@all: every one) that no container uses. @filters: label, label!, all. Writes {"VolumesDeleted","SpaceReclaimed"}. */
+int engine_volume_prune(struct engine *e, const struct caller *c, const struct json *filters, bool all, struct json_writer *w, struct err *err);
 int engine_volume_create(struct engine *e, const struct caller *c, const char *name, const struct json *labels, struct json_writer *w, struct err *err);
 int engine_volume_inspect(struct engine *e, const struct caller *c, const char *name, struct json_writer *w, struct err *err);
 int engine_volume_remove(struct engine *e, const struct caller *c, const char *name, bool force, struct err *err);
+
+/* Events. */
+struct events_request {
+	int64_t since_ns, until_ns; /* 0: none; without either only what happens from now on */
+	const struct json *filters; /* map or list form, NULL: none; unknown keys are ERR_INVALID */
+};
+struct events_reader;
+/** engine_events_begin() - from here on no event is missed; before the answer's headers are flushed. */
+int engine_events_begin(struct engine *e, const struct caller *c, const struct events_request *r, struct events_reader **ret, struct err *err);
+/** engine_events_next() - wait for the next one. *@ret: owned, one JSON object. Return: 1; 0 the time of `until` has come; -ECANCELED @cancel_fd is readable
+ *  or hangs up; -errno. */
+int engine_events_next(struct engine *e, struct events_reader *rd, int cancel_fd, char **ret);
+void engine_events_end(struct engine *e, struct events_reader *rd);
+/** engine_events_keep() - remember events from now on, other engines' on the same state among them: for a daemon, which is asked for past ones. */
+int engine_events_keep(struct engine *e, struct err *err);
+/** engine_image_event() - tell that @action ("load", "tag") was done to image @ref. */
+void engine_image_event(struct engine *e, const struct caller *c, const char *action, const char *ref);
 
 /** engine_info() - body of GET /info. */
 int engine_info(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);

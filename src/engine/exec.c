@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "engine/events.h"
 #include "engine/internal.h"
 #include "kernel/process.h"
 
@@ -116,6 +117,16 @@ static int check_request(const struct exec_request *r, struct err *err)
 	return rc < 0 ? rc : detach_keys_parse(r->detach_keys, &ignored, err);
 }
 
+/* docker's form: the action carries the command. */
+static void tell_exec(struct engine *e, const struct container *c, const char *action, const char *exec_id, char *const *cmd)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(8192);
+	strbuf_addf(&b, "%s:", action);
+	STRV_FOREACH(s, cmd)
+		strbuf_addf(&b, " %s", s);
+	event_container(e, c, strbuf_err(&b) < 0 ? action : b.s, "execID", exec_id, NULL);
+}
+
 int engine_exec_create(struct engine *e, const struct caller *caller, const char *ref, const struct exec_request *r, char ret_id[65], struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
@@ -126,7 +137,8 @@ int engine_exec_create(struct engine *e, const struct caller *caller, const char
 		return rc;
 	if (info.state != RUN_RUNNING)
 		return err_set(err, ERR_CONFLICT, "container %s is not running", c.id);
-	rc = check_request(r, err);
+	rc = pause_refuse(&c, "exec", err);
+	rc = rc < 0 ? rc : check_request(r, err);
 	if (rc < 0)
 		return rc;
 	struct exec *x = calloc(1, sizeof(*x));
@@ -146,6 +158,8 @@ int engine_exec_create(struct engine *e, const struct caller *caller, const char
 	(void) pthread_mutex_unlock(&e->lock);
 	if (rc < 0)
 		exec_free(x);
+	else
+		tell_exec(e, &c, "exec_create", ret_id, r->cmd);
 	return rc;
 }
 
@@ -320,14 +334,20 @@ static int send_exec(struct engine *e, const struct container *c, const struct e
 
 static void end(struct engine *e, const char *exec_id, int code)
 {
+	_cleanup_container_ struct container c = {0};
+	char container[ID_LEN + 1] = "", text[16];
 	(void) pthread_mutex_lock(&e->lock);
 	struct exec *x = find(e, NULL, exec_id);
 	if (x) {
+		memcpy(container, x->container, sizeof(container));
 		x->state = EXEC_ENDED;
 		x->exit_code = code;
 		x->pid = 0;
 	}
 	(void) pthread_mutex_unlock(&e->lock);
+	(void) str_format(text, sizeof(text), "%d", code); /* fits */
+	if (container[0] && container_load(e, container, &c, NULL) > 0)
+		event_container(e, &c, "exec_die", "execID", exec_id, "exitCode", text, NULL);
 }
 
 void exec_ended(struct engine *e, const char *exec_id, const struct monitor_exit *x)
@@ -372,6 +392,8 @@ static int start_claimed(struct engine *e, const char *container, const struct e
 	if (rc == 0)
 		return err_set(err, ERR_NOT_FOUND, "No such container: %s", container);
 	rc = rc < 0 ? rc : write_document(e, &c, r, exec_id, err);
+	if (rc >= 0)
+		tell_exec(e, &c, "exec_start", exec_id, r->cmd); /* before it: its end is told by another thread */
 	rc = rc < 0 ? rc : send_exec(e, &c, r, exec_id, fd, early, early_len, &started, ret_handed, err);
 	remove_document(e, container, exec_id); /* read by then, or of no use */
 	return rc;

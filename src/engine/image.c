@@ -2,6 +2,7 @@
 /* Removing an image, with the container table consulted. */
 #include <errno.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 
 struct use {
@@ -32,7 +33,7 @@ static int image_in_use(void *ctx, const char *image_id, char *name, size_t name
 	return use;
 }
 
-int engine_image_remove(struct engine *e, const struct caller *caller, const char *ref, bool force, struct json_writer *w, struct err *err)
+int image_untag(struct engine *e, const struct caller *caller, const char *ref, bool force, struct json_writer *w, struct err *err)
 {
 	_cleanup_strv_ char **untagged = NULL, **deleted = NULL;
 	struct use u = {.e = e, .tenant = caller->tenant};
@@ -42,17 +43,25 @@ int engine_image_remove(struct engine *e, const struct caller *caller, const cha
 	(void) pthread_mutex_lock(&e->lock); /* the cached layers may be gone */
 	free(take_ptr(e->layers_of));
 	(void) pthread_mutex_unlock(&e->lock);
-	jw_arr(w, NULL);
 	STRV_FOREACH(s, untagged) {
+		event_object(e, caller->tenant, "image", "untag", s, "name", s, NULL);
 		jw_obj(w, NULL);
 		jw_str(w, "Untagged", s);
 		jw_end(w);
 	}
 	STRV_FOREACH(s, deleted) {
+		event_object(e, caller->tenant, "image", "delete", s, "name", s, NULL);
 		jw_obj(w, NULL);
 		jw_str(w, "Deleted", s);
 		jw_end(w);
 	}
-	jw_end(w);
 	return 0;
+}
+
+int engine_image_remove(struct engine *e, const struct caller *caller, const char *ref, bool force, struct json_writer *w, struct err *err)
+{
+	jw_arr(w, NULL);
+	int rc = image_untag(e, caller, ref, force, w, err);
+	jw_end(w);
+	return rc;
 }

@@ -9,7 +9,7 @@
 
 struct counts {
 	struct engine *e;
-	int64_t all, running;
+	int64_t all, running, paused;
 };
 
 static int count_one(void *ctx, struct container *c, struct err *err)
@@ -20,7 +20,9 @@ static int count_one(void *ctx, struct container *c, struct err *err)
 	if (rc < 0)
 		return rc;
 	n->all++;
-	n->running += info.state == RUN_RUNNING;
+	bool running = info.state == RUN_RUNNING, paused = running && container_is_paused(c);
+	n->running += running && !paused;
+	n->paused += paused;
 	return 0;
 }
 
@@ -131,8 +133,8 @@ int engine_info(struct engine *e, const struct caller *caller, struct json_write
 	jw_str(w, "ID", "");
 	jw_int(w, "Containers", n.all);
 	jw_int(w, "ContainersRunning", n.running);
-	jw_int(w, "ContainersPaused", 0);
-	jw_int(w, "ContainersStopped", n.all - n.running);
+	jw_int(w, "ContainersPaused", n.paused);
+	jw_int(w, "ContainersStopped", n.all - n.running - n.paused);
 	jw_int(w, "Images", images);
 	jw_str(w, "Driver", "overlay2");
 	jw_arr(w, "DriverStatus");

@@ -13,11 +13,11 @@ static void write_time(struct json_writer *w, const char *key, int64_t ns)
 
 static void write_state(struct json_writer *w, const struct container *c, const struct run_info *info)
 {
-	bool running = info->state == RUN_RUNNING;
+	bool running = info->state == RUN_RUNNING, paused = running && container_is_paused(c);
 	jw_obj(w, "State");
-	jw_str(w, "Status", state_name(info->state));
+	jw_str(w, "Status", paused ? "paused" : state_name(info->state));
 	jw_bool(w, "Running", running);
-	jw_bool(w, "Paused", false);
+	jw_bool(w, "Paused", paused);
 	jw_bool(w, "Restarting", false);
 	jw_bool(w, "OOMKilled", !running && c->oom);
 	jw_bool(w, "Dead", false);
@@ -169,6 +169,14 @@ static void write_driver(struct json_writer *w)
 	jw_end(w);
 }
 
+void write_sizes(struct engine *e, struct json_writer *w, const struct container *c)
+{
+	_cleanup_image_ struct image *i = NULL;
+	uint64_t own = container_disk_bytes(e, c), image = image_find(e->images, c->tenant, c->image_id, &i, NULL) > 0 ? i->size_bytes : 0;
+	jw_uint(w, "SizeRw", own);
+	jw_uint(w, "SizeRootFs", own + image);
+}
+
 int engine_container_inspect(struct engine *e, const struct caller *caller, const char *ref, bool size, struct json_writer *w, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
@@ -200,8 +208,7 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	container_request_write_host_config(w, "HostConfig", c.req);
 	write_driver(w);
 	if (size) {
-		jw_int(w, "SizeRw", 0);
-		jw_int(w, "SizeRootFs", 0);
+		write_sizes(e, w, &c);
 	}
 	write_mount_points(e, w, &c, targets, names);
 	container_request_write_config(w, "Config", c.req);

@@ -27,6 +27,8 @@
 #define REQUEST_MAX (4u << 20)
 
 struct watcher;
+struct events;
+struct mailbox;
 struct exec;
 struct pending;
 struct spare;
@@ -42,6 +44,7 @@ struct engine {
 	size_t n_runtimes;
 	bool lsm[LSM_MAX_]; /* what the host had when the engine was opened */
 	int state_fd, run_fd; /* owned */
+	struct events *events; /* owned; has a lock of its own */
 
 	pthread_mutex_t lock; /* L3; guards what follows */
 	struct wait *waits;
@@ -50,6 +53,7 @@ struct engine {
 	struct exec *execs;
 	struct spare *spare; /* NULL: none */
 	struct watcher *watcher; /* NULL until the first start */
+	struct mailbox *mailbox; /* NULL: nobody reads events here */
 	char *layers_of; /* owned; image id of the cached @layers */
 	char **layers;	 /* owned; topmost first */
 };
@@ -109,6 +113,22 @@ int state_peek(struct engine *e, const struct container *c, struct run_info *ret
 int reap_locked(struct engine *e, struct container *c, struct err *err);
 /** remove_locked() - everything of a container that does not run. With the lock held. */
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err);
+
+/** stop_container() - engine_stop(); without @event nobody is told of a "stop": it is part of a removal. */
+int stop_container(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, bool event, struct err *err);
+
+/** running_find() - Return: 1 it runs, 0 it does not, <0; ERR_NOT_FOUND. @c: to be released. */
+int running_find(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct err *err);
+/** container_is_paused() - of a running one, asked of the kernel; false when that cannot be told. */
+bool container_is_paused(const struct container *c);
+/** pause_set() - freeze or thaw, and tell. */
+int pause_set(struct engine *e, const struct container *c, bool on, struct err *err);
+/** pause_refuse() - ERR_CONFLICT in docker's words when @c is paused, else 0. */
+int pause_refuse(const struct container *c, const char *what, struct err *err);
+/** container_save_request() - after an update or a rename. */
+int container_save_request(struct engine *e, const struct container *c, struct err *err);
+/** container_disk_bytes() - what @c has written to its own layer. */
+uint64_t container_disk_bytes(struct engine *e, const struct container *c);
 
 /** lock_take() - L1. Return: fd to close for unlocking, or <0. */
 int lock_take(struct engine *e, const char *id, struct err *err);
@@ -251,6 +271,26 @@ void cgroup_path_of(const struct container *c, char *buf);
 /** seccomp_prepare() - the compiled filter for @req. @path: MONITOR_PATH_MAX bytes; "" when unconfined. */
 int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], uint32_t *ret_flags, struct err *err);
 
+/** image_untag() - engine_image_remove() into an array that the caller opened. */
+int image_untag(struct engine *e, const struct caller *caller, const char *ref, bool force, struct json_writer *w, struct err *err);
+
+/* Filters (filter.c) */
+
+/** filter_values() - the values of one filter, in either form, appended to *@ret (owned strv). */
+int filter_values(const char *key, const struct json *v, char ***ret, struct err *err);
+/** filters_check() - @f has no other keys than @known (ends with NULL), each in one of the two forms. */
+int filters_check(const struct json *f, const char *const *known, struct err *err);
+/** filter_get() - the values of @key of checked filters; owned strv, NULL: none. */
+char **filter_get(const struct json *f, const char *key);
+/** filter_bool() - Return: 0, 1, @fallback when absent; ERR_INVALID. */
+int filter_bool(const struct json *f, const char *key, int fallback, struct err *err);
+/** filter_labels() - every `label`, and no `label!`. */
+bool filter_labels(const struct json *f, const struct kv_list *labels);
+/** filter_until() - `until` as a time; untouched when absent. */
+int filter_until(const struct json *f, int64_t *ret, struct err *err);
+/** disk_bytes() - bytes of regular files below @dfd, consumed; links are not followed. */
+uint64_t disk_bytes(int dfd_consume);
+
 /* Volumes */
 
 /** volumes_attach() - rows (and directories) for every volume of a new container. Inside its transaction. */
@@ -265,6 +305,8 @@ char *volume_path(struct engine *e, const char *name); /* owned; NULL out of mem
 int volume_delete_unused(struct engine *e, const char *tenant, const char *name, struct err *err);
 
 /* Inspect parts */
+/** write_sizes() - SizeRw and SizeRootFs: reads the whole of the container's own layer. */
+void write_sizes(struct engine *e, struct json_writer *w, const struct container *c);
 void write_mount_points(struct engine *e, struct json_writer *w, const struct container *c, char *const *targets, char *const *names);
 void write_network_settings(struct json_writer *w, const struct container *c, bool running);
 const char *network_mode_of(const struct container_request *r);

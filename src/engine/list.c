@@ -16,10 +16,17 @@
 /* Filters: {"label":{"a=b":true}} or {"label":["a=b"]} */
 
 struct listed {
+	struct engine *e;
 	const struct container *c;
 	const struct run_info *info;
+	bool paused;
 	char *const *volumes, *const *targets;
 };
+
+static const char *state_of(const struct listed *l)
+{
+	return l->paused ? "paused" : state_name(l->info->state);
+}
 
 static bool match_id(const struct listed *l, const char *v)
 {
@@ -57,7 +64,7 @@ static bool match_label(const struct listed *l, const char *v)
 
 static bool match_status(const struct listed *l, const char *v)
 {
-	return str_eq(state_name(l->info->state), v);
+	return str_eq(state_of(l), v);
 }
 
 static bool match_exited(const struct listed *l, const char *v)
@@ -98,6 +105,43 @@ static bool match_never(const struct listed *l, const char *v)
 	return str_eq(v, "false") || str_eq(v, "0");
 }
 
+/* Whatever the container @v is by now, it was looked up when the filters were checked. */
+static int64_t created_of(const struct listed *l, const char *v)
+{
+	_cleanup_container_ struct container other = {0};
+	return container_find(l->e, l->c->tenant, v, &other, NULL) < 0 ? l->c->created_ns : other.created_ns;
+}
+
+static bool match_before(const struct listed *l, const char *v)
+{
+	return l->c->created_ns < created_of(l, v);
+}
+
+static bool match_since(const struct listed *l, const char *v)
+{
+	return l->c->created_ns > created_of(l, v);
+}
+
+/* "80", "80/tcp" */
+static bool match_expose(const struct listed *l, const char *v)
+{
+	char tcp[64];
+	bool short_form = !strchr(v, '/') && str_format(tcp, sizeof(tcp), "%s/tcp", v) > 0;
+	return strv_has(l->c->req->exposed_ports, v) || (short_form && strv_has(l->c->req->exposed_ports, tcp));
+}
+
+/* Networks have no ports yet. */
+static bool match_publish(const struct listed *l, const char *v)
+{
+	return false;
+}
+
+/* Of another operating system: docker on Linux takes and ignores it. */
+static bool match_isolation(const struct listed *l, const char *v)
+{
+	return true;
+}
+
 static const struct {
 	const char *key;
 	bool (*match)(const struct listed *l, const char *v);
@@ -105,8 +149,8 @@ static const struct {
 } filters[] = {
 	{"id", match_id, false},	     {"name", match_name, false},     {"label", match_label, true},	{"status", match_status, false},
 	{"exited", match_exited, false},     {"ancestor", match_ancestor, false}, {"volume", match_volume, false}, {"network", match_network, false},
-	{"health", match_health, false},     {"is-task", match_never, false}, {"isolation", NULL, false},	{"publish", NULL, false},
-	{"expose", NULL, false},	     {"before", NULL, false},	      {"since", NULL, false},
+	{"health", match_health, false},     {"is-task", match_never, false}, {"isolation", match_isolation, false}, {"publish", match_publish, false},
+	{"expose", match_expose, false},     {"before", match_before, false}, {"since", match_since, false},
 };
 
 static int find_filter(const char *key)
@@ -126,31 +170,17 @@ static bool status_is_known(const char *v)
 	return false;
 }
 
-static int check_value(const char *key, const char *v, struct err *err)
+static int check_value(struct engine *e, const char *tenant, const char *key, const char *v, struct err *err)
 {
+	_cleanup_container_ struct container other = {0};
+	if (str_eq(key, "before") || str_eq(key, "since"))
+		return container_find(e, tenant, v, &other, err);
 	if (str_eq(key, "status") && !status_is_known(v))
 		return err_set(err, ERR_INVALID, "invalid filter 'status=%.64s'", v);
 	return 0;
 }
 
-/* The values of one filter in either form, into *@ret. */
-static int filter_values(const char *key, const struct json *v, char ***ret, struct err *err)
-{
-	int rc = 0;
-	if (json_kind(v) == JSON_KIND_ARRAY)
-		rc = json_strv(v, key, ret, err);
-	else if (json_kind(v) == JSON_KIND_OBJECT) {
-		JSON_FOREACH_MEMBER(name, on, v)
-			if (rc >= 0 && json_bool(on, true) && strv_push(ret, name) < 0)
-				rc = err_oom(err);
-	} else
-		return err_set(err, ERR_INVALID, "invalid filter '%.64s'", key);
-	STRV_FOREACH(s, *ret)
-		rc = rc < 0 ? rc : check_value(key, s, err);
-	return rc;
-}
-
-static int check_filters(const struct json *f, struct err *err)
+static int check_filters(struct engine *e, const char *tenant, const struct json *f, struct err *err)
 {
 	if (f && json_kind(f) != JSON_KIND_OBJECT)
 		return err_set(err, ERR_INVALID, "invalid filter");
@@ -160,10 +190,10 @@ static int check_filters(const struct json *f, struct err *err)
 		if (i < 0)
 			return err_set(err, ERR_INVALID, "invalid filter '%.64s'", key);
 		int rc = filter_values(key, v, &values, err);
+		STRV_FOREACH(s, values)
+			rc = rc < 0 ? rc : check_value(e, tenant, key, s, err);
 		if (rc < 0)
 			return rc;
-		if (!filters[i].match && values)
-			return err_set(err, ERR_UNSUPPORTED, "filter '%s' is not there yet", key);
 	}
 	return 0;
 }
@@ -189,14 +219,16 @@ static bool passes(const struct json *f, const struct listed *l)
 
 /* One entry */
 
-static void status_words(const struct container *c, const struct run_info *info, char *buf, size_t size)
+static void status_words(const struct listed *l, char *buf, size_t size)
 {
+	const struct container *c = l->c;
+	const struct run_info *info = l->info;
 	char ago[64];
 	int64_t now = now_ns();
 	if (info->state == RUN_CREATED)
 		(void) str_copy(buf, size, "Created");
 	else if (info->state == RUN_RUNNING)
-		(void) str_format(buf, size, "Up %s", time_format_ago(ago, sizeof(ago), now - info->live.started_ns));
+		(void) str_format(buf, size, "Up %s%s", time_format_ago(ago, sizeof(ago), now - info->live.started_ns), l->paused ? " (Paused)" : "");
 	else
 		(void) str_format(buf, size, "Exited (%d) %s ago", c->exit_code, time_format_ago(ago, sizeof(ago), now - c->finished_ns));
 }
@@ -224,7 +256,7 @@ static void write_entry(struct engine *e, struct json_writer *w, const struct li
 	char status[128] = "";
 	_cleanup_free_ char *name = str_printf("/%s", c->name);
 	command_line(c->req, &command);
-	status_words(c, l->info, status, sizeof(status));
+	status_words(l, status, sizeof(status));
 	jw_obj(w, NULL);
 	jw_str(w, "Id", c->id);
 	jw_arr(w, "Names");
@@ -237,11 +269,10 @@ static void write_entry(struct engine *e, struct json_writer *w, const struct li
 	jw_arr(w, "Ports");
 	jw_end(w);
 	if (size) {
-		jw_int(w, "SizeRw", 0);
-		jw_int(w, "SizeRootFs", 0);
+		write_sizes(e, w, c);
 	}
 	write_labels(w, &c->req->labels);
-	jw_str(w, "State", state_name(l->info->state));
+	jw_str(w, "State", state_of(l));
 	jw_str(w, "Status", status);
 	jw_obj(w, "HostConfig");
 	jw_str(w, "NetworkMode", network_mode_of(c->req));
@@ -281,7 +312,7 @@ static int list_one(void *ctx, struct container *c, struct err *err)
 	rc = volumes_of(l->e, c->id, &targets, &names, err);
 	if (rc < 0)
 		return rc;
-	struct listed one = {.c = c, .info = &info, .volumes = names, .targets = targets};
+	struct listed one = {.e = l->e, .c = c, .info = &info, .paused = info.state == RUN_RUNNING && container_is_paused(c), .volumes = names, .targets = targets};
 	if (!passes(l->r->filters, &one))
 		return 0;
 	write_entry(l->e, l->w, &one, l->r->size);
@@ -331,7 +362,7 @@ static void sweep(struct engine *e, int dfd)
 int engine_container_list(struct engine *e, const struct caller *caller, const struct list_request *r, struct json_writer *w, struct err *err)
 {
 	struct listing l = {.e = e, .r = r, .w = w};
-	int rc = check_filters(r->filters, err);
+	int rc = check_filters(e, caller->tenant, r->filters, err);
 	if (rc < 0)
 		return rc;
 	sweep(e, e->run_fd);

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 
 static int delete_rows(struct engine *e, const struct container *c, bool volumes, char ***ret_orphans, struct err *err)
@@ -52,6 +53,7 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 	int files = remove_files(e, c->id);
 	int bundle = bundle_remove(e, c->id);
 	attach_drop(e, c->id);
+	event_container(e, c, "destroy", NULL);
 	wait_notify_removed(e, c->id);
 	if (files < 0 || bundle < 0)
 		return err_sys(err, files < 0 ? files : bundle, "removing the files of container %.12s", c->id);
@@ -85,7 +87,7 @@ static int remove_stopped(struct engine *e, const char *id, bool volumes, struct
 static int force_stop(struct engine *e, const struct caller *caller, const char *id, struct err *err)
 {
 	struct err why = {0};
-	int rc = engine_stop(e, caller, id, /* timeout_s= */ 0, "KILL", &why);
+	int rc = stop_container(e, caller, id, /* timeout_s= */ 0, "KILL", /* event= */ false, &why);
 	if (rc >= 0 || why.kind == ERR_NOT_MODIFIED || why.kind == ERR_NOT_FOUND)
 		return 0;
 	if (err)
@@ -110,5 +112,10 @@ int engine_remove(struct engine *e, const struct caller *caller, const char *ref
 		if (rc < 0)
 			return rc;
 	}
+	struct container c = {0};
+	memcpy(c.id, id, sizeof(c.id));
+	c.tenant = (char *) caller->tenant;
+	if (container_is_paused(&c))
+		return err_set(err, ERR_CONFLICT, "cannot remove container \"%.128s\": container is paused and must be unpaused first", ref);
 	return err_set(err, ERR_CONFLICT, "cannot remove container \"%.128s\": container is running: stop the container before removing or force remove", ref);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "engine/events.h"
 #include "engine/internal.h"
 #include "sandbox/sandbox.h"
 
@@ -144,6 +145,7 @@ static int start_locked(struct engine *e, const struct caller *caller, struct co
 		undo(e, c, err);
 		return rc;
 	}
+	event_container(e, c, "start", NULL);
 	wait_notify_started(e, c->id);
 	return 0;
 }

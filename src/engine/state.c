@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 #include "kernel/process.h"
 #include "sandbox/sandbox.h"
@@ -123,6 +124,16 @@ static int take_facts(struct engine *e, int dir, struct container *c, struct err
 	return set_error(c, why) < 0 ? err_oom(err) : 0;
 }
 
+static void tell_end(struct engine *e, const struct container *c)
+{
+	char code[16], seconds[24];
+	(void) str_format(code, sizeof(code), "%d", c->exit_code); /* fits, like the next */
+	(void) str_format(seconds, sizeof(seconds), "%lld", (long long) MAX(c->started_ns ? (c->finished_ns - c->started_ns) / NSEC_PER_SEC : 0, (int64_t) 0));
+	if (c->oom)
+		event_container(e, c, "oom", NULL);
+	event_container(e, c, "die", "execDuration", seconds, "exitCode", code, NULL);
+}
+
 int reap_locked(struct engine *e, struct container *c, struct err *err)
 {
 	char cgroup[MONITOR_PATH_MAX];
@@ -142,6 +153,7 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	}
 	if (!c->req->auto_remove && (rc = bundle_remove(e, c->id)) < 0)
 		return err_sys(err, rc, "removing the bundle of container %.12s", c->id);
+	tell_end(e, c);
 	wait_notify_exit(e, c->id, code);
 	if (!c->req->auto_remove)
 		return 0;

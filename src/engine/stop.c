@@ -5,13 +5,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 
 #define KILL_PATIENCE_MS 10000
 enum { SEQ_KILL = 1, SEQ_WAIT };
 
-/* Find a running container. Return: 1 running, 0 not, <0. */
-static int find_running(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct err *err)
+int running_find(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct err *err)
 {
 	struct run_info info;
 	int rc = container_find(e, caller->tenant, ref, c, err);
@@ -54,12 +54,19 @@ static int wait_exit(int link, int timeout_ms)
 	}
 }
 
-static int kill_and_wait(struct engine *e, const char *id, int link, int sig, int timeout_ms, struct err *err)
+/* A frozen process takes its signal when it goes on, as under dockerd. */
+static int thaw(struct engine *e, const struct container *c, struct err *err)
+{
+	return container_is_paused(c) ? pause_set(e, c, /* on= */ false, err) : 0;
+}
+
+static int kill_and_wait(struct engine *e, const struct container *c, int link, int sig, int timeout_ms, struct err *err)
 {
 	/* WAIT first: the connection that hears of the exit must not be the one that a quick exit closes before it asked */
-	_cleanup_close_ int waiter = link_connect(e, id, err);
+	_cleanup_close_ int waiter = link_connect(e, c->id, err);
 	int rc = waiter < 0 ? waiter : link_send(waiter, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, err);
 	rc = rc < 0 ? rc : send_ending_signal(link, sig, err);
+	rc = rc < 0 ? rc : thaw(e, c, err);
 	if (rc < 0)
 		return rc;
 	int exited = wait_exit(waiter, timeout_ms);
@@ -70,8 +77,8 @@ static int kill_and_wait(struct engine *e, const char *id, int link, int sig, in
 		exited = wait_exit(waiter, KILL_PATIENCE_MS);
 	}
 	if (!exited)
-		return err_set(err, ERR_SYSTEM, "container %.12s did not end within %d s of SIGKILL", id, KILL_PATIENCE_MS / 1000);
-	return engine_reap(e, id, err);
+		return err_set(err, ERR_SYSTEM, "container %.12s did not end within %d s of SIGKILL", c->id, KILL_PATIENCE_MS / 1000);
+	return engine_reap(e, c->id, err);
 }
 
 static int stop_timeout_ms(const struct container_request *r, int timeout_s)
@@ -83,10 +90,17 @@ static int stop_timeout_ms(const struct container_request *r, int timeout_s)
 	return timeout_s < 0 ? -1 : MIN(timeout_s, 1000000) * 1000;
 }
 
-int engine_stop(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, struct err *err)
+static void tell_signal(struct engine *e, const struct container *c, int sig)
+{
+	char text[16];
+	(void) str_format(text, sizeof(text), "%d", sig); /* fits */
+	event_container(e, c, "kill", "signal", text, NULL);
+}
+
+int stop_container(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, bool event, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
-	int rc = find_running(e, caller, ref, &c, err);
+	int rc = running_find(e, caller, ref, &c, err);
 	if (rc == 0)
 		return err_set(err, ERR_NOT_MODIFIED, "container %s is already stopped", c.name);
 	if (rc < 0)
@@ -96,10 +110,15 @@ int engine_stop(struct engine *e, const struct caller *caller, const char *ref, 
 	if (sig < 0)
 		return sig;
 	_cleanup_close_ int link = link_connect(e, c.id, err);
-	if (link >= 0)
-		rc = kill_and_wait(e, c.id, link, sig, stop_timeout_ms(c.req, timeout_s), err);
-	if (link >= 0 && rc >= 0)
+	if (link >= 0) {
+		tell_signal(e, &c, sig);
+		rc = kill_and_wait(e, &c, link, sig, stop_timeout_ms(c.req, timeout_s), err);
+	}
+	if (link >= 0 && rc >= 0) {
+		if (event)
+			event_container(e, &c, "stop", NULL);
 		return 0;
+	}
 	/* it may have ended by itself at this moment */
 	struct err ignored;
 	struct run_info info;
@@ -108,13 +127,18 @@ int engine_stop(struct engine *e, const struct caller *caller, const char *ref, 
 	return link < 0 ? link : rc;
 }
 
+int engine_stop(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, struct err *err)
+{
+	return stop_container(e, caller, ref, timeout_s, signal, /* event= */ true, err);
+}
+
 int engine_kill(struct engine *e, const struct caller *caller, const char *ref, const char *signal, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
 	int sig = str_empty(signal) ? SIGKILL : signal_parse(signal, err);
 	if (sig < 0)
 		return sig;
-	int rc = find_running(e, caller, ref, &c, err);
+	int rc = running_find(e, caller, ref, &c, err);
 	if (rc == 0)
 		return err_set(err, ERR_CONFLICT, "cannot kill container: %.128s: container %s is not running", ref, c.id);
 	if (rc < 0)
@@ -122,7 +146,11 @@ int engine_kill(struct engine *e, const struct caller *caller, const char *ref, 
 	_cleanup_close_ int link = link_connect(e, c.id, err);
 	if (link < 0)
 		return link;
-	return sig == SIGKILL ? kill_and_wait(e, c.id, link, sig, KILL_PATIENCE_MS, err) : send_signal(link, sig, err);
+	tell_signal(e, &c, sig);
+	if (sig == SIGKILL)
+		return kill_and_wait(e, &c, link, sig, KILL_PATIENCE_MS, err);
+	rc = send_signal(link, sig, err);
+	return rc < 0 ? rc : thaw(e, &c, err);
 }
 
 int engine_restart(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, struct err *err)
@@ -138,14 +166,17 @@ int engine_restart(struct engine *e, const struct caller *caller, const char *re
 	rc = engine_stop(e, caller, c.id, timeout_s, signal, err);
 	if (rc < 0 && err->kind != ERR_NOT_MODIFIED)
 		return rc;
-	return engine_start(e, caller, c.id, err);
+	rc = engine_start(e, caller, c.id, err);
+	if (rc >= 0)
+		event_container(e, &c, "restart", NULL);
+	return rc;
 }
 
 int engine_resize(struct engine *e, const struct caller *caller, const char *ref, unsigned rows, unsigned cols, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
 	struct monitor_resize z = {.rows = (uint16_t) MIN(rows, 65535u), .cols = (uint16_t) MIN(cols, 65535u)};
-	int rc = find_running(e, caller, ref, &c, err);
+	int rc = running_find(e, caller, ref, &c, err);
 	if (rc == 0)
 		return err_set(err, ERR_CONFLICT, "container %s is not running", c.id);
 	if (rc < 0)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/events.h"
 #include "engine/internal.h"
 
 char *volume_path(struct engine *e, const char *name)
@@ -37,7 +38,13 @@ static int insert_volume(struct engine *e, const char *tenant, const char *name,
 {
 	int rc = db_exec(e->db, err, "INSERT INTO volume(tenant,name,anonymous,created_ns,labels) VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO NOTHING", "ssiis", tenant, name,
 			 (int64_t) anonymous, now_ns(), labels);
-	return rc < 0 ? rc : volume_dir_make(e, name, err);
+	if (rc < 0)
+		return rc;
+	bool is_new = rc > 0;
+	rc = volume_dir_make(e, name, err);
+	if (rc >= 0 && is_new)
+		event_object(e, tenant, "volume", "create", name, "driver", "local", NULL);
+	return rc;
 }
 
 /* One use; @name NULL or "": anonymous. */
@@ -132,20 +139,118 @@ static void write_volume(struct engine *e, struct json_writer *w, const char *na
 
 #define VOLUME_COLUMNS "name,created_ns,labels,anonymous"
 
-int engine_volume_list(struct engine *e, const struct caller *caller, struct json_writer *w, struct err *err)
+/* {"a":"b"} as a list */
+static int read_labels(const char *text, struct kv_list *ret, struct err *err)
 {
+	_cleanup_json_ struct json *doc = NULL;
+	int rc = text ? json_parse(text, strlen(text), 8u << 20, "a volume's labels", &doc, err) : 0;
+	JSON_FOREACH_MEMBER(key, v, doc)
+		if (rc >= 0 && kv_list_set(ret, key, json_str(v, "")) < 0)
+			rc = err_oom(err);
+	return rc;
+}
+
+struct volume_row {
+	const char *name, *labels; /* borrowed from the statement */
+	bool anonymous, used;
+};
+
+static bool any_is(char *const *values, const char *s, bool substring)
+{
+	if (!values)
+		return true;
+	STRV_FOREACH(v, values)
+		if (substring ? strstr(s, v) != NULL : str_eq(s, v))
+			return true;
+	return false;
+}
+
+/* Return: 1 it passes, 0 not, <0. */
+static int volume_passes(const struct json *filters, const struct volume_row *v, struct err *err)
+{
+	_cleanup_strv_ char **names = filter_get(filters, "name"), **drivers = filter_get(filters, "driver");
+	struct kv_list labels = {NULL, NULL};
+	int dangling = filter_bool(filters, "dangling", -1, err), rc = read_labels(v->labels, &labels, err);
+	if (rc >= 0 && v->anonymous && kv_list_set(&labels, "com.docker.volume.anonymous", "") < 0)
+		rc = err_oom(err);
+	if (rc >= 0)
+		rc = any_is(names, v->name, true) && any_is(drivers, "local", false) && (dangling < 0 || (dangling == 1) == !v->used) && filter_labels(filters, &labels);
+	kv_list_done(&labels);
+	return rc;
+}
+
+#define VOLUME_USED "EXISTS (SELECT 1 FROM container_volume u WHERE u.tenant=volume.tenant AND u.volume=volume.name)"
+
+int engine_volume_list(struct engine *e, const struct caller *caller, const struct json *filters, struct json_writer *w, struct err *err)
+{
+	static const char *const known[] = {"dangling", "driver", "label", "label!", "name", NULL};
 	_cleanup_stmt_ struct db_stmt *st = NULL;
-	int rc = db_query(e->db, &st, err, "SELECT " VOLUME_COLUMNS " FROM volume WHERE tenant=?1 ORDER BY name", "s", caller->tenant);
+	int rc = filters_check(filters, known, err), dangling = rc < 0 ? rc : filter_bool(filters, "dangling", 0, err);
+	rc = dangling < 0 ? dangling : db_query(e->db, &st, err, "SELECT " VOLUME_COLUMNS "," VOLUME_USED " FROM volume WHERE tenant=?1 ORDER BY name", "s", caller->tenant);
 	if (rc < 0)
 		return rc;
 	jw_obj(w, NULL);
 	jw_arr(w, "Volumes");
-	while ((rc = db_step(st, err)) > 0)
-		write_volume(e, w, db_text(st, 0), db_int(st, 1), db_text(st, 2), db_int(st, 3) != 0);
+	while ((rc = db_step(st, err)) > 0) {
+		const struct volume_row v = {db_text(st, 0), db_text(st, 2), db_int(st, 3) != 0, db_int(st, 4) != 0};
+		rc = volume_passes(filters, &v, err);
+		if (rc < 0)
+			break;
+		if (rc > 0)
+			write_volume(e, w, v.name, db_int(st, 1), v.labels, v.anonymous);
+	}
 	jw_end(w);
 	jw_null(w, "Warnings");
 	jw_end(w);
 	return rc;
+}
+
+/* Names first: rows are deleted on the way. */
+static int prunable(struct engine *e, const struct caller *caller, const struct json *filters, bool all, char ***ret, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT " VOLUME_COLUMNS " FROM volume WHERE tenant=?1 AND NOT " VOLUME_USED " ORDER BY name", "s", caller->tenant);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0) {
+		const struct volume_row v = {db_text(st, 0), db_text(st, 2), db_int(st, 3) != 0, false};
+		rc = all || v.anonymous ? volume_passes(filters, &v, err) : 0;
+		if (rc > 0 && strv_push(ret, v.name) < 0)
+			rc = err_oom(err);
+		rc = MIN(rc, 0);
+	}
+	return rc;
+}
+
+static uint64_t volume_bytes(struct engine *e, const char *name)
+{
+	_cleanup_close_ int top = openat(e->state_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int dir = top < 0 ? top : openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return dir < 0 ? 0 : disk_bytes(take_fd(&dir));
+}
+
+int engine_volume_prune(struct engine *e, const struct caller *caller, const struct json *filters, bool all, struct json_writer *w, struct err *err)
+{
+	static const char *const known[] = {"label", "label!", "all", NULL};
+	_cleanup_strv_ char **names = NULL;
+	uint64_t bytes = 0;
+	int rc = filters_check(filters, known, err), asked = rc < 0 ? rc : filter_bool(filters, "all", all, err);
+	rc = asked < 0 ? asked : prunable(e, caller, filters, asked, &names, err);
+	if (rc < 0)
+		return rc;
+	jw_obj(w, NULL);
+	jw_arr(w, "VolumesDeleted");
+	STRV_FOREACH(name, names) {
+		uint64_t size = volume_bytes(e, name);
+		if (rc < 0 || (rc = volume_delete_unused(e, caller->tenant, name, err)) <= 0)
+			continue; /* in use by now */
+		volume_dir_remove(e, name);
+		event_object(e, caller->tenant, "volume", "destroy", name, "driver", "local", NULL);
+		jw_str(w, NULL, name);
+		bytes += size;
+	}
+	jw_end(w);
+	jw_uint(w, "SpaceReclaimed", bytes);
+	jw_end(w);
+	return MIN(rc, 0);
 }
 
 int engine_volume_inspect(struct engine *e, const struct caller *caller, const char *name, struct json_writer *w, struct err *err)
@@ -197,6 +302,7 @@ int engine_volume_remove(struct engine *e, const struct caller *caller, const ch
 	int rc = volume_delete_unused(e, caller->tenant, name, err);
 	if (rc > 0) {
 		volume_dir_remove(e, name);
+		event_object(e, caller->tenant, "volume", "destroy", name, "driver", "local", NULL);
 		return 0;
 	}
 	rc = rc < 0 ? rc : users_of(e, caller->tenant, name, &users, err);

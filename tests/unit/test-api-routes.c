@@ -100,6 +100,84 @@ int engine_restart(struct engine *e, const struct caller *c, const char *ref, in
 	return verdict(ref, err);
 }
 
+int engine_pause(struct engine *e, const struct caller *c, const char *ref, struct err *err)
+{
+	note("pause(%s)", ref);
+	return verdict(ref, err);
+}
+
+int engine_unpause(struct engine *e, const struct caller *c, const char *ref, struct err *err)
+{
+	note("unpause(%s)", ref);
+	return verdict(ref, err);
+}
+
+int engine_rename(struct engine *e, const struct caller *c, const char *ref, const char *name, struct err *err)
+{
+	note("rename(%s,%s)", ref, name ? name : "-");
+	return verdict(ref, err);
+}
+
+int engine_update(struct engine *e, const struct caller *c, const char *ref, const struct container_request *limits, struct err *err)
+{
+	note("update(%s,%lld,%lld)", ref, (long long) limits->memory, (long long) limits->pids_limit);
+	return verdict(ref, err);
+}
+
+int engine_top(struct engine *e, const struct caller *c, const char *ref, const char *ps_args, struct json_writer *w, struct err *err)
+{
+	note("top(%s,%s)", ref, ps_args ? ps_args : "-");
+	jw_raw(w, NULL, "{}");
+	return verdict(ref, err);
+}
+
+static int prune(const char *what, const struct json *filters, struct json_writer *w)
+{
+	note("prune(%s,%zu)", what, json_len(filters));
+	jw_raw(w, NULL, "{}");
+	return 0;
+}
+
+int engine_container_prune(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err)
+{
+	return prune("containers", filters, w);
+}
+
+int engine_image_prune(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err)
+{
+	return prune("images", filters, w);
+}
+
+int engine_volume_prune(struct engine *e, const struct caller *c, const struct json *filters, bool all, struct json_writer *w, struct err *err)
+{
+	return prune(all ? "all volumes" : "volumes", filters, w);
+}
+
+/* Two events, then the end of time. */
+static int events_left;
+
+int engine_events_begin(struct engine *e, const struct caller *c, const struct events_request *r, struct events_reader **ret, struct err *err)
+{
+	note("events(%lld,%lld,%zu)", (long long) r->since_ns, (long long) r->until_ns, json_len(r->filters));
+	events_left = 2;
+	return 0;
+}
+
+int engine_events_next(struct engine *e, struct events_reader *rd, int cancel_fd, char **ret)
+{
+	*ret = events_left ? str_printf("{\"n\":%d}", events_left) : NULL;
+	return events_left-- > 0;
+}
+
+void engine_events_end(struct engine *e, struct events_reader *rd)
+{
+	note("end");
+}
+
+void engine_image_event(struct engine *e, const struct caller *c, const char *action, const char *ref)
+{
+}
+
 int engine_remove(struct engine *e, const struct caller *c, const char *ref, bool force, bool volumes, struct err *err)
 {
 	note("remove(%s,%d,%d)", ref, force, volumes);
@@ -249,7 +327,7 @@ int engine_image_remove(struct engine *e, const struct caller *c, const char *re
 	return verdict(ref, err);
 }
 
-int engine_volume_list(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err)
+int engine_volume_list(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err)
 {
 	jw_raw(w, NULL, "{\"Volumes\":[],\"Warnings\":null}");
 	return 0;
@@ -495,6 +573,18 @@ static void test_table(void **state)
 		{"POST /containers/web/resize?h=40&w=100", NULL, 200, "Content-Length: 0\r\n", "resize(web,40,100)"},
 		{"POST /containers/web/resize?h=a&w=1", NULL, 400, "'h'", NULL},
 		{"DELETE /containers/web?force=1&v=true", NULL, 204, NULL, "remove(web,1,1)"},
+		{"POST /containers/web/pause", NULL, 204, NULL, "pause(web)"},
+		{"POST /containers/web/unpause", NULL, 204, NULL, "unpause(web)"},
+		{"POST /containers/web/rename?name=w2", NULL, 204, NULL, "rename(web,w2)"},
+		{"POST /containers/web/rename", NULL, 204, NULL, "rename(web,-)"},
+		{"GET /containers/web/top?ps_args=aux", NULL, 200, "{}", "top(web,aux)"},
+		{"GET /containers/nosuch/top", NULL, 404, "nosuch", NULL},
+		{"POST /containers/web/update", "{\"Memory\":8388608,\"PidsLimit\":-1,\"RestartPolicy\":{\"Name\":\"no\"}}", 200, "{\"Warnings\":[]}\n", "update(web,8388608,-1)"},
+		{"POST /containers/web/update", "{\"Memory\":\"x\"}", 400, "Memory", NULL},
+		{"POST /containers/web/update", NULL, 400, "object", NULL},
+		{"GET /events?since=5&until=6.5&filters=%7B%22type%22%3A%5B%22image%22%5D%7D", NULL, 200, "8\r\n{\"n\":2}\n\r\n8\r\n{\"n\":1}\n\r\n0\r\n\r\n", "events(5000000000,6500000000,1)end"},
+		{"GET /events?since=7&until=6", NULL, 400, "cannot be after", NULL},
+		{"GET /events?filters=%5B%5D", NULL, 400, "invalid filter", NULL},
 		{"GET /containers/web/posture", NULL, 200, "{\"Ref\":\"web\"}", NULL},
 		{"POST /containers/web/exec", "{\"Cmd\":[\"ls\"],\"User\":\"5\",\"AttachStdout\":true,\"ConsoleSize\":[4,5],\"Detach\":true}", 201, "{\"Id\":\"" CID "\"}", "exec_create(web,ls,5,01000,4,5)"},
 		{"POST /containers/web/exec", "{\"AttachStdout\":true}", 400, "No exec command specified", NULL},
@@ -524,7 +614,14 @@ static void test_table(void **state)
 		{"POST /images/create?fromSrc=http://x/y", NULL, 400, "fromSrc", NULL},
 		{"POST /images/load", NULL, 400, "archive", NULL},
 		{"GET /volumes", NULL, 200, "{\"Volumes\":[],\"Warnings\":null}", NULL},
-		{"GET /volumes?filters=%7B%22name%22%3A%5B%22k%22%5D%7D", NULL, 501, "'name'", NULL},
+		{"GET /volumes?filters=%7B%22name%22%3A%5B%22k%22%5D%7D", NULL, 200, "Volumes", NULL},
+		{"POST /volumes/prune?filters=%7B%22all%22%3A%5B%22true%22%5D%7D", NULL, 200, "{}", "prune(volumes,1)"},
+		{"POST /v1.41/volumes/prune", NULL, 200, "{}", "prune(all volumes,0)"},
+		{"POST /images/prune", NULL, 200, "{}", "prune(images,0)"},
+		{"POST /containers/prune?filters=%7B%22label%22%3A%7B%22a%22%3Atrue%7D%7D", NULL, 200, "{}", "prune(containers,1)"},
+		{"POST /containers/prune?filters=x", NULL, 400, "invalid filter", NULL},
+		{"POST /networks/prune", NULL, 200, "{\"NetworksDeleted\":null}\n", NULL},
+		{"POST /build/prune", NULL, 200, "{\"CachesDeleted\":null,\"SpaceReclaimed\":0}\n", NULL},
 		{"POST /volumes/create", "{\"Name\":\"v1\",\"Driver\":\"local\",\"DriverOpts\":{},\"Labels\":{\"a\":\"b\"}}", 201, "{\"Ref\":\"v1\"}", "volume_create(v1,1)"},
 		{"POST /volumes/create", "{\"DriverOpts\":{\"device\":\"/etc\"}}", 400, "DriverOpts: 'device'", NULL},
 		{"POST /volumes/create", "{\"Driver\":\"nfs\"}", 400, "Driver: 'nfs'", NULL},

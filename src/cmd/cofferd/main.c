@@ -244,6 +244,7 @@ static int run(const struct settings *s, struct err *err)
 		return stop_fd;
 	raise_files();
 	int r = engine_open(&s->engine, &e, err);
+	r = r < 0 ? r : engine_events_keep(e, err);
 	r = r < 0 ? r : listen_open(&l, s->daemon.hosts, s->daemon.group, s->engine.run_dir, err);
 	r = r < 0 ? r : write_pidfile(s->daemon.pidfile, err);
 	r = r < 0 ? r : serve(e, &l, stop_fd, err);

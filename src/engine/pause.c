@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pausing: the kernel's freezer holds the state, nothing is written down. */
+#include "engine/events.h"
+#include "engine/internal.h"
+#include "sandbox/cgroup_ops.h"
+
+bool container_is_paused(const struct container *c)
+{
+	char path[MONITOR_PATH_MAX];
+	cgroup_path_of(c, path);
+	return sandbox_is_paused(path, 0, NULL) > 0;
+}
+
+int pause_set(struct engine *e, const struct container *c, bool on, struct err *err)
+{
+	char path[MONITOR_PATH_MAX];
+	cgroup_path_of(c, path);
+	int rc = on ? sandbox_pause(path, 0, err) : sandbox_resume(path, 0, err);
+	if (rc < 0)
+		return err_wrap(err, "%s container %.12s", on ? "pausing" : "unpausing", c->id);
+	event_container(e, c, on ? "pause" : "unpause", NULL);
+	return 0;
+}
+
+int pause_refuse(const struct container *c, const char *what, struct err *err)
+{
+	if (!container_is_paused(c))
+		return 0;
+	return err_set(err, ERR_CONFLICT, "Container %s is paused, unpause the container before %s", c->id, what);
+}
+
+static int change(struct engine *e, const struct caller *caller, const char *ref, bool on, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	int rc = running_find(e, caller, ref, &c, err);
+	if (rc == 0)
+		return err_set(err, ERR_CONFLICT, "Container %s is not running", c.id);
+	if (rc < 0)
+		return rc;
+	if (container_is_paused(&c) == on)
+		return err_set(err, ERR_CONFLICT, "Container %s is %s paused", c.id, on ? "already" : "not");
+	return pause_set(e, &c, on, err);
+}
+
+int engine_pause(struct engine *e, const struct caller *caller, const char *ref, struct err *err)
+{
+	return change(e, caller, ref, /* on= */ true, err);
+}
+
+int engine_unpause(struct engine *e, const struct caller *caller, const char *ref, struct err *err)
+{
+	return change(e, caller, ref, /* on= */ false, err);
+}

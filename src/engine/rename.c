@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A new name: one row, under the container's lock. */
+#include "engine/events.h"
+#include "engine/internal.h"
+
+static int check_name(const char *name, struct err *err)
+{
+	if (str_empty(name))
+		return err_set(err, ERR_INVALID, "Neither old nor new names may be empty");
+	if (!name_is_valid(name))
+		return err_set(err, ERR_INVALID, "Invalid container name (%.128s), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name);
+	return 0;
+}
+
+static int taken(struct engine *e, const struct container *c, const char *name, struct err *err)
+{
+	char other[ID_LEN + 1];
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT id FROM container WHERE tenant=?1 AND name=?2", "ss", c->tenant, name);
+	rc = rc < 0 ? rc : db_step(st, err);
+	if (rc < 0)
+		return rc;
+	(void) str_copy(other, sizeof(other), rc > 0 ? db_text(st, 0) : ""); /* ids fit */
+	return err_set(err, ERR_CONFLICT,
+		       "Conflict. The container name \"/%s\" is already in use by container \"%s\". You have to remove (or rename) that container to be able to reuse that name.", name, other);
+}
+
+static int rename_locked(struct engine *e, struct container *c, const char *name, struct err *err)
+{
+	_cleanup_free_ char *old = c->name, *with_slash = str_printf("/%s", c->name);
+	c->name = strdup(name);
+	if (!c->name || !with_slash)
+		return err_oom(err);
+	if (str_eq(old, name))
+		return err_set(err, ERR_INVALID, "Renaming a container with the same name as its current name");
+	struct err why = {0};
+	int rc = container_save_request(e, c, &why);
+	if (rc < 0 && why.kind == ERR_CONFLICT)
+		return taken(e, c, name, err);
+	if (rc < 0) {
+		*err = why;
+		return rc;
+	}
+	event_container(e, c, "rename", "oldName", with_slash, NULL);
+	return 0;
+}
+
+int engine_rename(struct engine *e, const struct caller *caller, const char *ref, const char *name, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	char id[ID_LEN + 1];
+	if (name && *name == '/')
+		name++;
+	int rc = container_resolve(e, caller->tenant, ref, id, err);
+	rc = rc < 0 ? rc : check_name(name, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	rc = lock < 0 ? lock : container_load(e, id, &c, err);
+	if (rc == 0) {
+		lock_forget(e, id);
+		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
+	}
+	return rc < 0 ? rc : rename_locked(e, &c, name, err);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * New limits for a container that exists: merged into its request, checked as at create, written to its cgroups when it runs, then
+ * stored. Those that the kernel refuses change nothing in the record.
+ */
+#include "engine/events.h"
+#include "engine/internal.h"
+#include "sandbox/cgroup_ops.h"
+
+#define REQ(member) offsetof(struct container_request, member)
+
+static const size_t numbers[] = {REQ(memory),	 REQ(memory_swap), REQ(memory_reservation), REQ(nano_cpus),   REQ(cpu_shares),
+				 REQ(cpu_quota), REQ(cpu_period),  REQ(pids_limit),	     REQ(blkio_weight)};
+static const size_t strings[] = {REQ(cpuset_cpus), REQ(cpuset_mems)};
+
+static int merge(struct container_request *r, const struct container_request *limits, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(numbers); i++) {
+		int64_t v = *(const int64_t *) ((const char *) limits + numbers[i]);
+		if (v != 0)
+			*(int64_t *) ((char *) r + numbers[i]) = v;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(strings); i++) {
+		char *v = *(char *const *) ((const char *) limits + strings[i]), **at = (char **) ((char *) r + strings[i]);
+		if (str_empty(v))
+			continue;
+		char *copy = strdup(v);
+		if (!copy)
+			return err_oom(err);
+		free(*at);
+		*at = copy;
+	}
+	/* a period or a quota takes the place of --cpus, and the other way round (docker's rule) */
+	if (limits->nano_cpus && (limits->cpu_quota || limits->cpu_period))
+		return err_set(err, ERR_INVALID, "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
+	if (limits->nano_cpus)
+		r->cpu_quota = r->cpu_period = 0;
+	else if (limits->cpu_quota || limits->cpu_period)
+		r->nano_cpus = 0;
+	return 0;
+}
+
+/* The merged request passes the checks that a new one does: a memory limit above the swap limit, CPU sets, ... */
+static int recheck(const struct container_request *r, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(REQUEST_MAX);
+	_cleanup_json_ struct json *doc = NULL;
+	_cleanup_container_request_ struct container_request *again = NULL;
+	int rc = container_request_write(r, &text);
+	if (rc < 0)
+		return err_sys(err, rc, "writing the request");
+	rc = json_parse(text.s, text.len, REQUEST_MAX, "the updated request", &doc, err);
+	return rc < 0 ? rc : container_request_parse(doc, &again, NULL, err);
+}
+
+/* Into the cgroups of a running container. Its devices are left alone. */
+static int apply(const struct container *c, struct err *err)
+{
+	char path[MONITOR_PATH_MAX];
+	_cleanup_runtime_spec_ struct runtime_spec *s = runtime_spec_new();
+	struct bundle_plan b = {.c = c};
+	if (!s)
+		return err_oom(err);
+	int rc = bundle_resources(&b, s, err);
+	if (rc < 0)
+		return rc;
+	size_t n = s->resources.n_devices;
+	s->resources.n_devices = 0;
+	cgroup_path_of(c, path);
+	rc = sandbox_update(path, 0, &s->resources, err);
+	s->resources.n_devices = n; /* to be freed */
+	return rc;
+}
+
+static int update_locked(struct engine *e, const struct caller *caller, struct container *c, const struct container_request *limits, struct err *err)
+{
+	struct run_info info;
+	int rc = state_read(e, c, /* locked= */ true, &info, err);
+	rc = rc < 0 ? rc : merge(c->req, limits, err);
+	rc = rc < 0 ? rc : recheck(c->req, err);
+	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err);
+	if (rc >= 0 && info.state == RUN_RUNNING)
+		rc = apply(c, err);
+	rc = rc < 0 ? rc : container_save_request(e, c, err);
+	if (rc < 0)
+		return err_wrap(err, "Cannot update container %s", c->id);
+	event_container(e, c, "update", NULL);
+	return 0;
+}
+
+int engine_update(struct engine *e, const struct caller *caller, const char *ref, const struct container_request *limits, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	char id[ID_LEN + 1];
+	int rc = container_resolve(e, caller->tenant, ref, id, err);
+	if (rc < 0)
+		return rc;
+	if (!str_empty(limits->restart_name) && !str_eq(limits->restart_name, "no"))
+		return err_set(err, ERR_UNSUPPORTED, "RestartPolicy.Name (--restart): '%.32s': restart policies are not there yet", limits->restart_name);
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	rc = lock < 0 ? lock : container_load(e, id, &c, err);
+	if (rc == 0) {
+		lock_forget(e, id);
+		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
+	}
+	return rc < 0 ? rc : update_locked(e, caller, &c, limits, err);
+}
