@@ -39,6 +39,7 @@ import images  # noqa: E402  (a sibling module)
 
 PROGRAMS = ("coffer-monitor", "coffer-unpack", "coffer-init")
 DEFAULT_TIMEOUT = 60
+SLOW = int(os.environ.get("COFFER_SLOW", "1"))  # every wait is that many times longer: the VM lane says 4
 CGROUP = "/sys/fs/cgroup"
 
 
@@ -185,6 +186,7 @@ class Tty:
     def expect(self, pattern, timeout=15):
         """Wait for the regular expression @pattern after what was already matched. Return: the match."""
         expression = re.compile(pattern.encode() if isinstance(pattern, str) else pattern, re.S)
+        timeout *= SLOW
         deadline = time.monotonic() + timeout
         while True:
             m = expression.search(self.seen, self._pos)
@@ -204,6 +206,7 @@ class Tty:
 
     def wait(self, timeout=30):
         """Wait for the command to end, reading its output meanwhile. Return: exit code."""
+        timeout *= SLOW
         deadline = time.monotonic() + timeout
         while self.proc.poll() is None:
             if time.monotonic() > deadline:
@@ -341,7 +344,7 @@ class Canary:
 
 def wait_until(condition, timeout=10, interval=0.02):
     """Poll @condition until it is true. Return: its last value."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + timeout * SLOW
     while True:
         value = condition()
         if value or time.monotonic() > deadline:
@@ -442,6 +445,7 @@ class CofferTest(unittest.TestCase):
     def coffer_(cls, *args, input=None, check=True, timeout=DEFAULT_TIMEOUT, env=None, cwd=None, pass_fds=()):
         argv = [str(a) for a in args]
         full = dict(cls.env, **(env or {}))
+        timeout *= SLOW
         start = time.monotonic()
         if isinstance(input, str):
             input = input.encode()

@@ -11,6 +11,7 @@ import unittest
 from coffer import CofferTest, read_text, wait_until
 
 ASAN = True
+VM = True
 
 
 class Logs(CofferTest):

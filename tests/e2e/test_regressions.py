@@ -7,6 +7,8 @@ import unittest
 
 from coffer import CofferTest, read_text, wait_until
 
+VM = True
+
 
 class Regressions(CofferTest):
     def test_no_output_is_lost_between_attach_and_start(self):

@@ -9,6 +9,7 @@ import unittest
 from coffer import CofferTest, pid_exists, wait_until
 
 ASAN = True
+VM = True
 SCRIPT = "trap 'echo got-%s; exit 21' %s; echo ready; while :; do sleep 0.05; done"
 
 

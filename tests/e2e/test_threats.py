@@ -15,6 +15,7 @@ import images
 from coffer import Canary, CofferTest, fd_links, pid_exists, proc_status, wait_until
 
 ASAN = True
+VM = True
 
 
 class Hostile(CofferTest):

@@ -10,6 +10,7 @@ import unittest
 from coffer import CofferTest, children_of, pid_exists, wait_until
 
 ASAN = True
+VM = True
 LFLAG, IFLAG, OFLAG = 3, 0, 1
 
 
