@@ -216,7 +216,7 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 	if (b->runtime && dup_into(&x->runtime, b->runtime) < 0)
 		return -ENOMEM;
 	x->ping_group = !network_is_host(c->req);
-	x->landlock = !sec->landlock_unconfined;
+	x->landlock = !sec->landlock_unconfined && !b->runtime; /* the sandbox alone has it */
 	x->lock_userns = !c->req->privileged && b->map;
 	x->create_cwd = true;
 	x->ephemeral = b->c->req->auto_remove;

@@ -265,7 +265,10 @@ static void judge_landlock(const struct posture_target *t, const struct posture_
 	} else if (!t->landlock) {
 		r->state = POSTURE_WEAKENED;
 		SAY(r->value, "no domain");
-		SAY(r->by, "%s", privileged_or(t, "--security-opt landlock=unconfined"));
+		if (t->runtime)
+			SAY(r->by, "--runtime %s", t->runtime);
+		else
+			SAY(r->by, "%s", privileged_or(t, "--security-opt landlock=unconfined"));
 	} else {
 		/* the start would have failed otherwise (P5), but no file of the kernel shows a domain of another process */
 		r->state = POSTURE_UNVERIFIED;

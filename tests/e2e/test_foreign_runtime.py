@@ -117,9 +117,13 @@ class Foreign:
             json.dump({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 5}]}, f)
         r = self.sh("mkdir /x", "--security-opt", f"seccomp={profile}", check=False)
         self.assertFails(r, 1, "input/output error")
-        layer = {r["Layer"]: r for r in self.posture(self.up())["Layers"]}["seccomp"]
-        self.assertEqual(layer["State"], "unverified", layer)
-        self.assertIn(self.RUNTIME, layer["By"])
+
+    def test_posture_says_what_another_runtime_leaves_out(self):
+        layers = {r["Layer"]: r for r in self.posture(self.up())["Layers"]}
+        self.assertEqual((layers["seccomp"]["State"], layers["seccomp"]["By"]), ("unverified", f"--runtime {self.RUNTIME}"), layers)
+        self.assertIn((layers["Landlock"]["State"], layers["Landlock"]["By"]), (("weakened", f"--runtime {self.RUNTIME}"), ("absent", "")), layers)
+        for name in ("user namespace", "namespaces", "capabilities", "no_new_privs", "masked paths", "read-only paths", "rlimits"):
+            self.assertEqual(layers[name]["State"], "ok", layers[name])
 
     def test_limits_are_in_its_own_cgroup(self):
         cid = self.up("--pids-limit", "77")
