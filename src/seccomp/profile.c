@@ -70,6 +70,43 @@ static int check_keys(const struct json *obj, const char *const *known, struct e
 	return 0;
 }
 
+/* What may stand where: known keys, and those whose value is an object, or a list of objects, with a shape of its own. */
+struct shape {
+	const char *const *keys; /* NULL-terminated */
+	struct {
+		const char *key;
+		const struct shape *shape;
+	} inside[3]; /* ends with a NULL key when there are fewer */
+};
+#define KEYS(...) (const char *const[]){__VA_ARGS__, NULL}
+static const struct shape cond_shape = {.keys = KEYS("index", "value", "valueTwo", "op")};
+static const struct shape gate_shape = {.keys = KEYS("caps", "arches", "minKernel")};
+static const struct shape arch_shape = {.keys = KEYS("architecture", "subArchitectures")};
+static const struct shape rule_shape = {.keys = KEYS("names", "name", "action", "errnoRet", "errno", "args", "comment", "includes", "excludes"),
+					.inside = {{"args", &cond_shape}, {"includes", &gate_shape}, {"excludes", &gate_shape}}};
+static const struct shape profile_shape = {.keys = KEYS("defaultAction", "defaultErrnoRet", "defaultErrno", "archMap", "architectures", "flags", "listenerPath", "listenerMetadata",
+							"syscalls", "comment", "$schema"),
+					   .inside = {{"syscalls", &rule_shape}, {"archMap", &arch_shape}}};
+
+static int check_tree(const struct json *obj, const struct shape *shape, struct err *err)
+{
+	int r = check_keys(obj, shape->keys, err);
+	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(shape->inside) && shape->inside[i].key; i++) {
+		const struct json *v = json_get_fold(obj, shape->inside[i].key);
+		r = check_tree(v, shape->inside[i].shape, err);
+		if (r < 0)
+			return err_wrap(err, "%s", shape->inside[i].key);
+		if (json_kind(v) != JSON_KIND_ARRAY)
+			continue;
+		JSON_FOREACH(e, k, v) {
+			r = check_tree(e, shape->inside[i].shape, err);
+			if (r < 0)
+				return err_wrap(err, "%s[%zu]", shape->inside[i].key, k);
+		}
+	}
+	return r;
+}
+
 static int strv_bounded(const struct json *obj, const char *key, size_t max, char ***ret, struct err *err)
 {
 	int r = json_read_strv(obj, key, ret, err);
@@ -133,13 +170,10 @@ static int read_op(const struct json *obj, uint8_t *ret, struct err *err)
 
 static int read_cond(const struct json *obj, struct seccomp_cond *ret, struct err *err)
 {
-	static const char *const keys[] = {"index", "value", "valueTwo", "op", NULL};
 	uint32_t index = UINT32_MAX;
 	if (json_kind(obj) != JSON_KIND_OBJECT)
 		return err_set(err, ERR_INVALID, "expected an object, got %s", json_kind_name(json_kind(obj)));
-	int r = check_keys(obj, keys, err);
-	if (r >= 0)
-		r = json_read_u32(obj, "index", &index, err);
+	int r = json_read_u32(obj, "index", &index, err);
 	if (r >= 0)
 		r = json_read_u64(obj, "value", &ret->value, err);
 	if (r >= 0)
@@ -218,16 +252,13 @@ static int read_gate_arches(const struct json *obj, struct seccomp_gate *g, stru
 
 static int read_gate(const struct json *rule, const char *key, struct seccomp_gate *g, struct err *err)
 {
-	static const char *const keys[] = {"caps", "arches", "minKernel", NULL};
 	const struct json *obj = NULL;
 	_cleanup_strv_ char **caps = NULL;
 	const char *kernel = NULL;
 	int r = json_read_obj(rule, key, &obj, err);
 	if (r < 0 || !obj)
 		return r;
-	r = check_keys(obj, keys, err);
-	if (r >= 0)
-		r = read_gate_arches(obj, g, err);
+	r = read_gate_arches(obj, g, err);
 	if (r >= 0)
 		r = strv_bounded(obj, "caps", LIST_MAX, &caps, err);
 	if (r >= 0)
@@ -270,12 +301,9 @@ static int read_names(const struct json *obj, struct seccomp_rule *rule, size_t 
 
 static int read_rule(const struct json *obj, struct seccomp_rule *rule, size_t *budget, struct err *err)
 {
-	static const char *const keys[] = {"names", "name", "action", "errnoRet", "errno", "args", "comment", "includes", "excludes", NULL};
 	if (json_kind(obj) != JSON_KIND_OBJECT)
 		return err_set(err, ERR_INVALID, "expected an object, got %s", json_kind_name(json_kind(obj)));
-	int r = check_keys(obj, keys, err);
-	if (r >= 0)
-		r = read_names(obj, rule, budget, err);
+	int r = read_names(obj, rule, budget, err);
 	if (r >= 0)
 		r = read_action(obj, "action", "errnoRet", "errno", &rule->ret, err);
 	if (r >= 0)
@@ -334,15 +362,12 @@ static int read_arch_list(const struct json *root, struct seccomp_profile *p, st
 /* docker's archMap: the row of the native architecture brings its sub-architectures. */
 static int read_arch_row(const struct json *row, struct seccomp_profile *p, struct err *err)
 {
-	static const char *const keys[] = {"architecture", "subArchitectures", NULL};
 	_cleanup_strv_ char **subs = NULL;
 	const char *name = NULL;
 	bool known = false;
 	if (json_kind(row) != JSON_KIND_OBJECT)
 		return err_set(err, ERR_INVALID, "expected an object, got %s", json_kind_name(json_kind(row)));
-	int r = check_keys(row, keys, err);
-	if (r >= 0)
-		r = json_read_str(row, "architecture", &name, err);
+	int r = json_read_str(row, "architecture", &name, err);
 	if (r >= 0)
 		r = strv_bounded(row, "subArchitectures", LIST_MAX, &subs, err);
 	if (r < 0)
@@ -392,13 +417,11 @@ static int read_flags(const struct json *root, struct seccomp_profile *p, struct
 	return r;
 }
 
-static int read_profile(const struct json *root, struct seccomp_profile *p, struct err *err)
+static int read_profile(const struct json *root, struct seccomp_profile *p, bool strict, struct err *err)
 {
-	static const char *const keys[] = {"defaultAction", "defaultErrnoRet",  "defaultErrno", "archMap", "architectures", "flags",
-					   "listenerPath",  "listenerMetadata", "syscalls",     "comment", "$schema",       NULL};
 	if (json_kind(root) != JSON_KIND_OBJECT)
 		return err_set(err, ERR_INVALID, "expected an object, got %s", json_kind_name(json_kind(root)));
-	int r = check_keys(root, keys, err);
+	int r = strict ? check_tree(root, &profile_shape, err) : 0;
 	if (r >= 0)
 		r = read_action(root, "defaultAction", "defaultErrnoRet", "defaultErrno", &p->default_ret, err);
 	if (r >= 0)
@@ -414,7 +437,7 @@ static int read_profile(const struct json *root, struct seccomp_profile *p, stru
 	return r;
 }
 
-int seccomp_profile_parse(const char *text, size_t len, const char *what, struct seccomp_profile **ret, struct err *err)
+static int parse(const char *text, size_t len, const char *what, bool strict, struct seccomp_profile **ret, struct err *err)
 {
 	_cleanup_json_ struct json *root = NULL;
 	int r = json_parse(text, len, SECCOMP_PROFILE_MAX_BYTES, what, &root, err);
@@ -423,9 +446,19 @@ int seccomp_profile_parse(const char *text, size_t len, const char *what, struct
 	_cleanup_seccomp_profile_ struct seccomp_profile *p = calloc(1, sizeof(*p));
 	if (!p)
 		return err_oom(err);
-	r = read_profile(root, p, err);
+	r = read_profile(root, p, strict, err);
 	if (r < 0)
 		return err_wrap(err, "seccomp profile '%.200s'", what);
 	*ret = take_ptr(p);
 	return 0;
+}
+
+int seccomp_profile_parse(const char *text, size_t len, const char *what, struct seccomp_profile **ret, struct err *err)
+{
+	return parse(text, len, what, /* strict= */ true, ret, err);
+}
+
+int seccomp_profile_parse_oci(const char *text, size_t len, const char *what, struct seccomp_profile **ret, struct err *err)
+{
+	return parse(text, len, what, /* strict= */ false, ret, err);
 }

@@ -74,6 +74,8 @@ struct seccomp_profile {
  *  Unknown keys with a value are refused: a misspelt "excludes" must not widen a filter. @what: names the document in errors.
  *  Return: 0 with *@ret owned by the caller; ERR_INVALID naming field and value. */
 int seccomp_profile_parse(const char *text, size_t len, const char *what, struct seccomp_profile **ret, struct err *err);
+/** seccomp_profile_parse_oci() - the linux.seccomp object of a runtime document: there unknown keys are ignored (runtime-spec config.md "Extensibility"). */
+int seccomp_profile_parse_oci(const char *text, size_t len, const char *what, struct seccomp_profile **ret, struct err *err);
 struct seccomp_profile *seccomp_profile_free(struct seccomp_profile *p);
 void seccomp_profile_freep(struct seccomp_profile **p);
 #define _cleanup_seccomp_profile_ _cleanup_(seccomp_profile_freep)

@@ -355,7 +355,7 @@ class Seccomp(oci.OciTest):
 
     def test_what_it_cannot_read_is_refused_by_name(self):
         for seccomp, word in (({"syscalls": [self.rule("mkdir", action="SCMP_ACT_PRAY")]}, "SCMP_ACT_PRAY"), ({"architectures": ["SCMP_ARCH_PDP11"]}, "SCMP_ARCH_PDP11"),
-                              ({"syscalls": [self.rule("mkdir", action="SCMP_ACT_NOTIFY")]}, "listenerPath"), ({"listenerPath": "/run/x", "syscalls": []}, "listenerPath")):
+                              ({"syscalls": [self.rule("mkdir", action="SCMP_ACT_NOTIFY")]}, "listenerPath"), ({"listenerMetadata": "m", "syscalls": []}, "listenerMetadata")):
             with self.subTest(word):
                 r = self.run_document(self.document("true", **seccomp), check=False)
                 self.assertNotEqual(r.code, 0)
@@ -404,6 +404,11 @@ class Seccomp(oci.OciTest):
                 self.assertTrue(coffer.wait_until(lambda: "out of domain" in coffer.read_text(self.log), 10))
                 # a listener that goes away gives ENOSYS; the container must still be removable
                 self.oci("delete", "--force", name)
+
+    def test_a_listener_that_nothing_asks_is_ignored(self):
+        """config-linux.md: without SCMP_ACT_NOTIFY the value is ignored; and unknown keys are, here too."""
+        document = self.document("echo ran", listenerPath="/run/no-such-agent.sock", unheardOf=[1], syscalls=[dict(self.rule("mkdir"), unheardOf={"a": 1})])
+        self.assertEqual(self.run_document(document).out, "ran\n")
 
     def test_a_listener_that_nobody_takes_ends_the_start(self):
         document = self.document("true", listenerPath="/run/no-such-agent.sock", syscalls=[self.rule("mkdir", action="SCMP_ACT_NOTIFY")])

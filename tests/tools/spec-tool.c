@@ -12,7 +12,7 @@ static int read_one(const char *text, size_t len, struct err *err)
 	int r = runtime_spec_parse(text, len, &s, err);
 	if (r < 0 || !s->seccomp_json)
 		return r;
-	return seccomp_profile_parse(s->seccomp_json, strlen(s->seccomp_json), "linux.seccomp", &p, err);
+	return seccomp_profile_parse_oci(s->seccomp_json, strlen(s->seccomp_json), "linux.seccomp", &p, err);
 }
 
 int main(void)

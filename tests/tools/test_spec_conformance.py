@@ -196,6 +196,7 @@ class Reader(unittest.TestCase):
         for name in PLATFORMS:
             doc[name] = 5
         doc["process"]["commandLine"] = doc["process"]["user"]["username"] = 5
+        doc["linux"]["seccomp"]["unheardOf"] = doc["linux"]["seccomp"]["syscalls"][0]["unheardOf"] = [5]
         doc["unheardOf"] = doc["linux"]["unheardOf"] = doc["linux"]["resources"]["unheardOf"] = {"a": [1]}
         self.assertEqual(self.read([doc]), ["ok"])
 
