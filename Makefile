@@ -59,7 +59,7 @@ bench: build
 	@bench/oci --build $(BUILD)
 
 install: build
-	install -d $(bindir) $(libexecdir) $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir)
+	install -d $(bindir) $(libexecdir) $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(DESTDIR)$(PREFIX)/share/coffer/selinux
 	install -m 755 $(BUILD)/coffer $(bindir)/coffer
 	install -m 755 $(BUILD)/cofferd $(bindir)/cofferd
 	for p in $(helpers); do install -m 755 $(BUILD)/libexec/$$p $(libexecdir)/$$p; done
@@ -67,11 +67,12 @@ install: build
 	install -m 644 share/systemd/cofferd.socket $(unitdir)/cofferd.socket
 	install -m 644 share/systemd/coffer.sysusers $(sysusersdir)/coffer.conf
 	install -m 644 share/systemd/coffer.tmpfiles $(tmpfilesdir)/coffer.conf
+	install -m 644 share/selinux/coffer.cil $(DESTDIR)$(PREFIX)/share/coffer/selinux/coffer.cil
 	cp -r README.md LICENSE docs/. $(docdir)/
 
 uninstall:
 	rm -f $(bindir)/coffer $(bindir)/cofferd $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
-	rm -rf $(libexecdir) $(docdir)
+	rm -rf $(libexecdir) $(docdir) $(DESTDIR)$(PREFIX)/share/coffer
 
 clean:
 	rm -rf $(BUILD) $(ASAN) $(BUILD).log
