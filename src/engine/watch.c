@@ -205,9 +205,17 @@ static int add(struct engine *e, enum item_kind kind, const char *id, int fd, pi
 
 int watch_container(struct engine *e, const char *id, int fd_take, pid_t pid, struct err *err)
 {
+	struct err mine;
 	int r = ensure(e, err);
-	r = r < 0 ? r : link_send(fd_take, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, err);
-	return r < 0 ? r : add(e, ITEM_CONTAINER, id, fd_take, pid, err);
+	if (r < 0)
+		return r;
+	r = link_send(fd_take, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, &mine);
+	if (r < 0 && r != -EPIPE) {
+		*err = mine;
+		return r;
+	}
+	/* -EPIPE: the container has ended and its monitor has left already; the watcher sees the connection's end and reads the record */
+	return add(e, ITEM_CONTAINER, id, fd_take, pid, err);
 }
 
 int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *err)

@@ -3,6 +3,7 @@
 
 import json
 import os
+import subprocess
 import unittest
 
 from coffer import CofferTest, read_text, wait_until
@@ -77,6 +78,17 @@ class Regressions(CofferTest):
             self.assertEqual(json.load(f)["coffer"]["seccompFlags"], 2)
         self.assertEqual(self.coffer("exec", cid, "echo", "ok").word, "ok")
         self.coffer("rm", "-f", cid)
+
+
+    def test_a_container_that_has_ended_before_it_is_watched(self):
+        """A monitor that had left before the engine could ask it to WAIT made the start fail: "talking to the monitor: broken pipe"."""
+        slow = ["strace", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-e", "trace=sendmsg", "-e", "inject=sendmsg:delay_enter=100000", *self.command]
+        p = subprocess.run([*slow, "run", "--rm", "--network", "none", "busybox", "sh", "-c", "exit 7"], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        self.assertEqual(p.returncode, 7, p.stderr)
+        p = subprocess.run([*slow, "run", "-d", "--network", "none", "busybox", "sh", "-c", "exit 8"], env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertEqual(self.coffer("wait", p.stdout.strip()).word, "8")
+        self.coffer("rm", p.stdout.strip())
 
 
 class SharedMounts(CofferTest):
