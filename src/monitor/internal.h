@@ -9,6 +9,7 @@
  *   stdio.c    a process's pipes or terminal: output to log and clients, input from clients
  *   client.c   an attached stream: queue, frames, detach, leaving
  *   record.c   files in the bundle
+ *   guard.c    the second process of a container that another runtime made
  *
  * Invariants
  *  E1 A client belongs to exactly one process while its state is not CLIENT_FREE, and its descriptor is a socket.
@@ -136,6 +137,7 @@ struct monitor {
 	const struct monitor_ops *ops;
 	int bundle_fd;                /* owned; -EBADF before SETUP */
 	int log_dir_fd;               /* owned; -EBADF */
+	int guard_fd;                 /* owned; its end tells the guard that we are gone; -EBADF: none */
 	struct loop_source listener;  /* listener.fd owned */
 	bool engine_gone;             /* the setup connection is closed */
 	bool leaving;                 /* WAITs are answered: only slow clients are left */
@@ -186,6 +188,12 @@ void process_kill_init(struct process *p);
 void process_settle(struct process *p);
 /** process_reap_strays() - reap children that nobody knows: those of a creator that died before it could report them. */
 void process_reap_strays(struct monitor *m);
+/** process_keep_only() - in a fresh child: close every descriptor above 2 but @keep, which is sorted on the way. */
+void process_keep_only(int *keep, size_t n);
+
+/* guard.c */
+/** guard_start() - fork the process that kills the container when the monitor is killed. Return: 0 or -errno. */
+int guard_start(struct monitor *m);
 
 /* stdio.c */
 /** stdio_open() - make the pipes. @ret: the process's ends, owned by the caller; -EBADF with a terminal. */

@@ -4,8 +4,8 @@
  * every exec, owns their stdio, writes the log, serves attach, and records how things ended. src/monitor/proto.h says how
  * it is talked to. It knows the sandbox only as function pointers, since rooms of one level do not see each other.
  *
- * The container's life hangs on the monitor's: the sandbox sets PR_SET_PDEATHSIG, so a monitor that is killed takes its
- * container along. Terminal signals and SIGTERM are ignored; a container is killed through MONITOR_KILL.
+ * The container's life hangs on the monitor's: the sandbox sets PR_SET_PDEATHSIG, and a container that another runtime made has a guard
+ * (guard.c), so a monitor that is killed takes its container along. Terminal signals and SIGTERM are ignored; a container is killed through MONITOR_KILL.
  */
 #pragma once
 

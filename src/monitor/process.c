@@ -63,7 +63,7 @@ void process_kill_init(struct process *p)
 /* --- the child --- */
 
 /* everything of the monitor that is not the creator's business: other people's streams, the control sockets, the log */
-static void keep_only(int *keep, size_t n)
+void process_keep_only(int *keep, size_t n)
 {
 	for (size_t i = 1; i < n; i++)
 		for (size_t j = i; j > 0 && keep[j] < keep[j - 1]; j--) {
@@ -89,7 +89,7 @@ _Noreturn static void be_creator(struct process *p, int report_fd, const int std
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void) signal(ignored[i], SIG_DFL);
 	int keep[] = {m->bundle_fd, report_fd, stdio[0], stdio[1], stdio[2], m->container.init.fd};
-	keep_only(keep, ARRAY_LEN(keep));
+	process_keep_only(keep, ARRAY_LEN(keep));
 	bool foreign = m->setup.flags & MONITOR_FOREIGN;
 	if (!p->id[0]) {
 		struct monitor_create_args a = {m->bundle_fd, report_fd, {stdio[0], stdio[1], stdio[2]}, m->setup.fail_step[0] ? m->setup.fail_step : NULL, foreign};
@@ -232,6 +232,9 @@ static int process_started(struct process *p, struct err *err)
 		return err_sys(err, r, "reading when process %d started", (int) p->pid);
 	if (!p->id[0] && (r = write_state(p, s.start_ticks)) < 0)
 		return err_sys(err, r, "writing 'state' into the bundle");
+	r = !p->id[0] && p->m->setup.flags & MONITOR_FOREIGN ? guard_start(p->m) : 0;
+	if (r < 0)
+		return err_sys(err, r, "starting the guard");
 	r = loop_watch(&p->m->loop, &p->init, EPOLLIN);
 	if (r < 0)
 		return err_sys(err, r, "watching process %d", (int) p->pid);

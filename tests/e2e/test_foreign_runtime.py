@@ -12,7 +12,7 @@ import unittest
 
 import images
 import oci
-from coffer import CofferTest, id_map, mount_points, pid_exists, proc_status, wait_until
+from coffer import CofferTest, children_of, fd_links, id_map, mount_points, pid_exists, proc_status, wait_until
 
 RUN = ("run", "--rm", "--network", "none")
 
@@ -227,12 +227,21 @@ class Foreign:
         self.assertNothingLeft([cid])
 
     def test_a_monitor_that_is_killed(self):
-        """Nobody sets a parent death signal for us; the next look finds the container without its monitor and ends it."""
+        """It takes the container along, as under the sandbox, before anybody looks."""
         cid = self.up()
         pid = self.pid(cid)
         os.kill(self.monitor_pid(cid), signal.SIGKILL)
-        self.assertTrue(wait_until(lambda: self.status(cid) == "exited"))
         self.assertTrue(wait_until(lambda: not pid_exists(pid)))
+        self.wait_status(cid, "exited")
+
+    def test_the_guard_leaves_with_the_container(self):
+        cid = self.up()
+        monitor = self.monitor_pid(cid)
+        guards = [p for p in children_of(monitor) if p != self.pid(cid)]
+        self.assertEqual(len(guards), 1)
+        self.assertEqual(len([n for n in fd_links(guards[0]) if int(n) > 2]), 2, fd_links(guards[0]))
+        self.coffer("kill", cid)
+        self.assertTrue(wait_until(lambda: not pid_exists(guards[0])))
 
     def test_eight_at_once(self):
         procs = [self.popen(*RUN, "--runtime", self.RUNTIME, "busybox", "sh", "-c", f"echo {i}; exit {i}") for i in range(8)]
