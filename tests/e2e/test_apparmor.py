@@ -4,6 +4,8 @@
 Two ways to have AppArmor alone: a container with --privileged (every capability of its namespace, no filter, no Landlock, no
 masks) that is given the profile nevertheless, beside one that is not; and a process of the host's root that enters a container's profile
 by /proc/self/attr, with nothing else around it.
+
+The module takes profiles out of the kernel, so it runs alone.
 """
 
 import os
@@ -12,8 +14,10 @@ import sys
 import unittest
 
 from coffer import CofferTest, read_text
+from oci import OciTest, config
 
 VM = "apparmor"
+ALONE = True
 HOST = False
 
 OPEN = ["--privileged", "--security-opt", "apparmor=unconfined"]
@@ -44,9 +48,9 @@ def profiles():
     return dict(line.rsplit(" ", 1) for line in read_text("/sys/kernel/security/apparmor/profiles").splitlines())
 
 
-def under(profile, expression):
-    """Evaluate @expression in a process of the host's root under @profile: "ok" or the error's name."""
-    code = ENTER + f"print(open('/proc/self/attr/apparmor/current').read().split()[0], try_(lambda: {expression}))"
+def under(profile, *expressions):
+    """Evaluate each of @expressions in a process of the host's root under @profile. Return: "ok" or the error's name; a list of several."""
+    code = ENTER + "print(open('/proc/self/attr/apparmor/current').read().split()[0])\n" + "".join(f"print(try_(lambda: {e}))\n" for e in expressions)
 
     def enter():
         with open("/proc/self/attr/apparmor/exec", "w") as f:
@@ -55,10 +59,10 @@ def under(profile, expression):
     p = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, timeout=60, preexec_fn=enter)
     if p.returncode != 0:
         raise AssertionError(p.stderr)
-    got, answer = p.stdout.split()
+    got, *answers = p.stdout.split()
     if got != profile:
         raise AssertionError(f"entered {got} instead of {profile}")
-    return answer
+    return answers if len(answers) > 1 else answers[0]
 
 
 def load_profile(text):
@@ -122,26 +126,21 @@ class Enforced(CofferTest):
         """Nothing but AppArmor: the same calls by the same root, in and out of the profile."""
         profile = label(self.pid(self.sleeper())).split()[0]
         subprocess.run(["modprobe", "af_alg"], check=False)
-        self.assertEqual(under("unconfined", "socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET)"), "ok")
-        self.assertEqual(under(profile, "socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET)"), "EACCES")
-        self.assertEqual(under(profile, "socket.socket(socket.AF_INET, socket.SOCK_STREAM)"), "ok")
-        self.assertEqual(under(profile, "socket.socketpair(socket.AF_UNIX)"), "ok")
+        alg, reach = "socket.socket(socket.AF_ALG, socket.SOCK_SEQPACKET)", "close(os.open('{}', os.O_{}))"
+        self.assertEqual(under("unconfined", alg), "ok")
+        allowed = ["socket.socket(socket.AF_INET, socket.SOCK_STREAM)", "socket.socketpair(socket.AF_UNIX)", reach.format("/proc/self/comm", "WRONLY"), reach.format("/etc/hostname", "RDONLY")]
+        self.assertEqual(under(profile, *allowed), ["ok"] * len(allowed))
         writes = ["/proc/sysrq-trigger", "/proc/sys/kernel/hostname", "/proc/sys/kernel/core_pattern", "/proc/irq/default_smp_affinity",
-                  "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/power/pm_async", "/sys/class/net/lo/mtu", "/sys/module/apparmor/parameters/mode"]
+                  "/sys/kernel/mm/transparent_hugepage/enabled", "/sys/power/pm_async", "/sys/class/net/lo/mtu", "/sys/module/printk/parameters/time"]
         reads = ["/sys/kernel/security/lsm", "/sys/kernel/security/apparmor/profiles", "/proc/kcore"]
-        seen = 0
-        for mode, paths in (("os.O_WRONLY", writes), ("os.O_RDONLY", reads)):
-            for path in paths:
-                if under("unconfined", f"close(os.open('{path}', {mode}))") == "ENOENT":
-                    continue  # this kernel has no such file
-                seen += 1
-                self.assertEqual(under("unconfined", f"close(os.open('{path}', {mode}))"), "ok", path)
-                self.assertEqual(under(profile, f"close(os.open('{path}', {mode}))"), "EACCES", path)
-        self.assertGreaterEqual(seen, 8)
-        self.assertEqual(under(profile, "close(os.open('/proc/self/comm', os.O_WRONLY))"), "ok")
-        self.assertEqual(under(profile, "close(os.open('/etc/hostname', os.O_RDONLY))"), "ok")
-        for what in ("libc.mount(b'x', b'/mnt', b'tmpfs', 0, None)", "libc.umount2(b'/dev/shm', 2)", "libc.syscall(155, b'/mnt', b'/mnt')"):
-            self.assertEqual(under(profile, f"call({what})"), "EACCES", what)
+        opens = [reach.format(p, "WRONLY") for p in writes] + [reach.format(p, "RDONLY") for p in reads]
+        control = under("unconfined", *opens)
+        there = [o for o, r in zip(opens, control) if r == "ok"]
+        self.assertEqual(set(control) - {"ok", "ENOENT"}, set(), control)  # a kernel may lack one or the other
+        self.assertGreaterEqual(len(there), 8, control)
+        calls = [f"call({c})" for c in ("libc.mount(b'x', b'/mnt', b'tmpfs', 0, None)", "libc.umount2(b'/dev/shm', 2)", "libc.syscall(155, b'/mnt', b'/mnt')")]
+        denied = [alg, *there, *calls]
+        self.assertEqual(dict(zip(denied, under(profile, *denied))), dict.fromkeys(denied, "EACCES"))
 
     def test_powercap_is_out_of_reach(self):
         """Where the kernel has no such directory, another stands in its place: paths are what AppArmor looks at."""
@@ -157,12 +156,9 @@ class Enforced(CofferTest):
         profile = label(one).split()[0]
         seize = "call(libc.ptrace(0x4206, {}, 0, 0))"  # PTRACE_SEIZE; ends with the tracer
         for pid, wanted in ((one, "ok"), (two, "EACCES"), (os.getpid(), "EACCES")):
-            self.assertEqual(under(profile, seize.format(pid)), wanted)
-            self.assertEqual(under(profile, f"os.kill({pid}, 0)"), wanted)
-            self.assertEqual(under(profile, f"os.kill({pid}, 28)"), wanted)  # SIGWINCH: ignored
+            self.assertEqual(under(profile, f"os.kill({pid}, 0)", f"os.kill({pid}, 28)", seize.format(pid)), [wanted] * 3)  # SIGWINCH: ignored
         self.assertEqual(under(profile, f"close(os.open('/proc/{two}/environ', os.O_RDONLY))"), "EACCES")
-        self.assertEqual(under("unconfined", f"os.kill({two}, 28)"), "ok")
-        self.assertEqual(under("unconfined", seize.format(two)), "ok")
+        self.assertEqual(under("unconfined", f"os.kill({two}, 28)", seize.format(two)), ["ok", "ok"], "the control")
 
     def test_the_host_still_stops_and_watches_it(self):
         cid = self.sleeper()
@@ -264,6 +260,69 @@ class WithoutParser(CofferTest):
         self.assertFails(result, 125, "apparmor_parser", "not installed")
         self.assertNotIn("started", result.out)
         self.assertEqual(self.sh("echo started", "--security-opt", "apparmor=unconfined").word, "started")
+
+
+class Runtime(OciTest):
+    """coffer-oci: process.apparmorProfile as it stands, and exec --apparmor."""
+
+    TEXT = "profile coffer-oci-{0} flags=(attach_disconnected) {{\n file,\n network,\n capability,\n signal,\n mount,\n umount,\n deny /etc/plain r,\n}}\n"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for name in ("one", "two"):
+            load_profile(cls.TEXT.format(name))
+
+    @classmethod
+    def tearDownClass(cls):
+        for name in ("one", "two"):
+            unload_profile(f"coffer-oci-{name}")
+        super().tearDownClass()
+
+    def test_the_document_is_obeyed(self):
+        for profile, wanted in (("coffer-oci-one", "coffer-oci-one (enforce)"), ("unconfined", "unconfined"), (None, "unconfined"), ("", "unconfined")):
+            process = {} if profile is None else {"apparmorProfile": profile}
+            self.assertEqual(self.output("cat /proc/self/attr/apparmor/current", **process).strip(), wanted)
+        self.assertEqual(self.output("cat /etc/plain >/dev/null 2>&1 || echo denied", apparmorProfile="coffer-oci-one").strip(), "denied")
+
+    def test_exec(self):
+        cid = self.running(config("sleep", "1000", apparmorProfile="coffer-oci-one"))
+        self.assertEqual(label(self.state_of(cid)["pid"]), "coffer-oci-one (enforce)")
+        cat = ("cat", "/proc/self/attr/apparmor/current")
+        self.assertEqual(self.oci("exec", cid, *cat).word, "coffer-oci-one (enforce)")
+        self.assertEqual(self.oci("exec", "--apparmor", "coffer-oci-two", cid, *cat).word, "coffer-oci-two (enforce)")
+        self.assertEqual(self.oci("exec", "--apparmor", "unconfined", cid, *cat).word, "unconfined")
+        failed = self.oci("exec", "--apparmor", "coffer-oci-missing", cid, *cat, check=False)
+        self.assertNotEqual(failed.code, 0)
+        self.assertIn("coffer-oci-missing", failed.err)
+
+    def test_it_fails_closed(self):
+        document = config("echo", "started", apparmorProfile="coffer-oci-missing")
+        result = self.run_document(document, check=False)
+        self.assertNotEqual(result.code, 0)
+        self.assertIn("process.apparmorProfile", result.err)
+        self.assertIn("coffer-oci-missing", result.err)
+        self.assertNotIn("started", result.out)
+
+    def test_a_mount_over_proc_does_not_take_the_label(self):
+        """CVE-2019-16884: a /proc of the bundle's making, in which the attribute is an ordinary file."""
+        fake = os.path.join(self.scratch, "fake-proc")
+        for pid in ("self", "1"):
+            os.makedirs(os.path.join(fake, pid, "attr", "apparmor"))
+            for path in ("attr/exec", "attr/apparmor/exec"):
+                with open(os.path.join(fake, pid, path), "w"):
+                    pass
+        document = config("sleep", "1000", apparmorProfile="coffer-oci-one")
+        document["mounts"] = [m for m in document["mounts"] if m["destination"] != "/proc"] + [{"destination": "/proc", "type": "bind", "source": fake, "options": ["bind"]}]
+        document["linux"].pop("maskedPaths")
+        document["linux"].pop("readonlyPaths")
+        folder = self.bundle(document)
+        name = self.name()
+        with open(os.path.join(folder, "output"), "w") as out:
+            p = subprocess.run([self.program, "--root", self.state, "run", "-d", "-b", folder, name], stdin=subprocess.DEVNULL, stdout=out, stderr=out, timeout=60)
+        if p.returncode == 0:  # refused is as good
+            self.addCleanup(self.oci, "delete", "--force", name)
+            self.assertEqual(label(self.state_of(name)["pid"]), "coffer-oci-one (enforce)")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 """SELinux in enforcing mode on Debian's refpolicy with share/selinux/coffer.cil: a type and a pair of categories for every container.
 
 OPEN switches every other layer off that would keep two containers apart: host ids, no filter, no Landlock, no masks. A control with
-label=disable shows that it is SELinux alone that says no.
+label=disable shows that it is SELinux alone that says no. The module changes the mode of the whole machine, so it runs alone.
 """
 
 import ctypes
@@ -14,8 +14,10 @@ import sys
 import unittest
 
 from coffer import CofferTest, read_text
+from oci import OciTest, config
 
 VM = "selinux"
+ALONE = True
 HOST = False
 
 OPEN = ["--userns", "host", "--security-opt", "seccomp=unconfined", "--security-opt", "landlock=unconfined", "--security-opt", "systempaths=unconfined", "--security-opt", "no-new-privileges=false"]
@@ -288,6 +290,43 @@ os.execv(sys.argv[2], sys.argv[2:])
     def test_it_fails_closed(self):
         self.assertFails(self.sh("echo started", check=False), 125, "no_such_t", "selinux-process-type", "coffer.cil")
         self.assertEqual(self.sh("echo started", *DISABLED).word, "started")
+
+
+class Runtime(OciTest):
+    """coffer-oci: process.selinuxLabel and linux.mountLabel as they stand, and exec --process-label."""
+
+    PROCESS, FILE = "system_u:system_r:container_t:s0:c11,c22", "system_u:object_r:container_file_t:s0:c11,c22"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for path, dirs, files in os.walk(cls.rootfs):
+            for name in [*files, *dirs, "."]:
+                os.setxattr(os.path.join(path, name), "security.selinux", SHARED.encode() + b"\0", follow_symlinks=False)
+
+    def document(self, *args, process=PROCESS, mount=FILE):
+        document = config(*args, selinuxLabel=process)
+        document["linux"]["mountLabel"] = mount
+        return document
+
+    def test_the_document_is_obeyed(self):
+        cid = self.running(self.document("sleep", "1000"))
+        pid = self.state_of(cid)["pid"]
+        self.assertEqual(label(pid), self.PROCESS)
+        self.assertEqual({file_label(f"/proc/{pid}/root{p}") for p in ("/dev", "/dev/pts", "/dev/shm")}, {self.FILE})
+        self.assertEqual(file_label(f"/proc/{pid}/root/proc").split(":")[2], "proc_t")
+        self.assertEqual(self.oci("exec", cid, "cat", "/proc/self/attr/current").out.strip("\0\n"), self.PROCESS)
+        other = "system_u:system_r:container_t:s0:c1,c22"
+        self.assertEqual(self.oci("exec", "--process-label", other, cid, "cat", "/proc/self/attr/current").out.strip("\0\n"), other)
+
+    def test_it_fails_closed(self):
+        for field, document in (("process.selinuxLabel", self.document("echo", "started", process="a:b:no_such_t:s0")),
+                                ("linux.mountLabel", self.document("echo", "started", mount="a:b:no_such_t:s0"))):
+            result = self.run_document(document, check=False)
+            self.assertNotEqual(result.code, 0)
+            self.assertIn(field, result.err)
+            self.assertIn("no_such_t", result.err)
+            self.assertNotIn("started", result.out)
 
 
 if __name__ == "__main__":
