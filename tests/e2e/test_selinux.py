@@ -319,6 +319,14 @@ class Runtime(OciTest):
         other = "system_u:system_r:container_t:s0:c1,c22"
         self.assertEqual(self.oci("exec", "--process-label", other, cid, "cat", "/proc/self/attr/current").out.strip("\0\n"), other)
 
+    def test_keys(self):
+        """The session keyring has the container's label. Permissive meanwhile: the program that tells is the host's."""
+        self.addCleanup(enforce, True)
+        enforce(False)
+        document = self.document("keyctl", "security", "@s")
+        document["root"] = {"path": "/", "readonly": True}
+        self.assertEqual(self.run_document(document).out.strip("\0\n"), self.PROCESS)
+
     def test_it_fails_closed(self):
         for field, document in (("process.selinuxLabel", self.document("echo", "started", process="a:b:no_such_t:s0")),
                                 ("linux.mountLabel", self.document("echo", "started", mount="a:b:no_such_t:s0"))):
