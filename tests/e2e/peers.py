@@ -23,6 +23,7 @@ import tempfile
 import time
 
 import coffer
+import images
 
 CGROUP = "/sys/fs/cgroup"
 PRIVATE = ("/run", "/var/lib/containerd", "/var/lib/containers", "/var/lib/docker", "/var/lib/cni", "/home")
@@ -119,7 +120,8 @@ class Arena:
             lines += [f"mkdir {CGROUP}/{p} && mount -t cgroup -o {shlex.quote(o)} cgroup {CGROUP}/{p}" for p, o in self.v1]
         else:
             lines += [f"mount -t cgroup2 cgroup2 {CGROUP}", f"mkdir {CGROUP}/init", f"echo 0 >{CGROUP}/init/cgroup.procs"]
-            lines += [f"for c in $(cat {CGROUP}/cgroup.controllers); do echo +$c >{CGROUP}/cgroup.subtree_control; done"]
+            # a cgroup with processes hands no controllers down: _start() takes the last one, our parent, away
+            lines += [f"for c in $(cat {CGROUP}/cgroup.controllers); do n=0; until echo +$c >{CGROUP}/cgroup.subtree_control; do n=$((n + 1)); [ $n -lt 250 ]; sleep 0.02; done 2>/dev/null; done"]
         lines += ["ip link set lo up 2>/dev/null || true", "hostname arena", extra, "echo ready", "exec sleep infinity"]
         return "\n".join(lines)
 
@@ -130,6 +132,10 @@ class Arena:
         with open(log, "w") as out:
             unshare = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
         self._unshare = unshare
+        inner = os.path.join(self.cgroups[0], "init")
+        if not self.v1 and coffer.wait_until(lambda: os.path.isdir(inner) or unshare.poll() is not None, 30):
+            with open(os.path.join(inner, "cgroup.procs"), "w") as f:
+                f.write(str(unshare.pid))
         if not coffer.wait_until(lambda: "ready" in coffer.read_text(log).split() or unshare.poll() is not None, 30) or unshare.poll() is not None:
             raise RuntimeError(f"the arena did not start: {coffer.read_text(log)}")
         self.proc = coffer.children_of(unshare.pid)[0]
@@ -228,13 +234,18 @@ int main(void) { signal(SIGTERM, end); signal(SIGINT, end); signal(SIGCHLD, reap
 """
 
 
-def pause_program(folder):
-    """A static program that waits for its end and reaps: what stands in a pod's sandbox. Return: its path."""
+def pause_layer(folder):
+    """(entries, entrypoint) of an image that waits for its end and reaps: what stands in a pod's sandbox. Without a compiler it is busybox's sleep."""
+    folders = [images.Entry.dir(d) for d in ("dev", "proc", "sys", "etc", "run", "bin")]
+    if not shutil.which("gcc"):
+        with open(images.BUSYBOX, "rb") as f:
+            return folders + [images.Entry.file("bin/busybox", f.read(), 0o755)], ["/bin/busybox", "sleep", "1000000"]
     source, target = os.path.join(folder, "pause.c"), os.path.join(folder, "pause")
     with open(source, "w") as f:
         f.write(PAUSE_C)
     subprocess.run(["gcc", "-Os", "-static", "-o", target, source], check=True)
-    return target
+    with open(target, "rb") as f:
+        return folders + [images.Entry.file("pause", f.read(), 0o755)], ["/pause"]
 
 
 class ArenaTest(coffer.unittest.TestCase):

