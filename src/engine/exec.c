@@ -130,13 +130,11 @@ static void tell_exec(struct engine *e, const struct container *c, const char *a
 int engine_exec_create(struct engine *e, const struct caller *caller, const char *ref, const struct exec_request *r, char ret_id[65], struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
-	struct run_info info;
-	int rc = container_find(e, caller->tenant, ref, &c, err);
-	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
+	int rc = running_find(e, caller, ref, &c, err);
+	if (rc == 0)
+		return err_set(err, ERR_CONFLICT, "container %s is not running", c.id);
 	if (rc < 0)
 		return rc;
-	if (info.state != RUN_RUNNING)
-		return err_set(err, ERR_CONFLICT, "container %s is not running", c.id);
 	rc = pause_refuse(&c, "exec", err);
 	rc = rc < 0 ? rc : check_request(r, err);
 	if (rc < 0)

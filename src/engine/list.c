@@ -233,12 +233,19 @@ static void status_words(const struct listed *l, char *buf, size_t size)
 		(void) str_format(buf, size, "Exited (%d) %s ago", c->exit_code, time_format_ago(ago, sizeof(ago), now - c->finished_ns));
 }
 
+/* docker's rule: words with a space are quoted, but for the first. */
+static void add_words(char *const *v, struct strbuf *out)
+{
+	STRV_FOREACH(s, v) {
+		const char *quote = out->len && strchr(s, ' ') ? "'" : "";
+		strbuf_addf(out, "%s%s%s%s", out->len ? " " : "", quote, s, quote);
+	}
+}
+
 static void command_line(const struct container_request *r, struct strbuf *out)
 {
-	STRV_FOREACH(s, r->entrypoint)
-		strbuf_addf(out, "%s%s", out->len ? " " : "", s);
-	STRV_FOREACH(s, r->cmd)
-		strbuf_addf(out, "%s%s", out->len ? " " : "", s);
+	add_words(r->entrypoint, out);
+	add_words(r->cmd, out);
 }
 
 static void write_labels(struct json_writer *w, const struct kv_list *l)

@@ -11,11 +11,33 @@
 #define KILL_PATIENCE_MS 10000
 enum { SEQ_KILL = 1, SEQ_WAIT };
 
+/* A start under way counts as what it becomes: its process may have spoken to the client already, who now sends a signal. */
+static int await_start(struct engine *e, struct container *c, struct run_info *info, struct err *err)
+{
+	char id[ID_LEN + 1];
+	memcpy(id, c->id, sizeof(id));
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	if (lock < 0)
+		return lock;
+	container_done(c);
+	int rc = container_load(e, id, c, err);
+	if (rc == 0) {
+		lock_forget(e, id);
+		return err_set(err, ERR_NOT_FOUND, "No such container: %s", id);
+	}
+	rc = rc < 0 ? rc : state_read(e, c, /* locked= */ true, info, err);
+	if (rc == -ENOENT)
+		lock_forget(e, id); /* it was to be removed, and is */
+	return rc;
+}
+
 int running_find(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct err *err)
 {
 	struct run_info info;
 	int rc = container_find(e, caller->tenant, ref, c, err);
 	rc = rc < 0 ? rc : state_read(e, c, /* locked= */ false, &info, err);
+	if (rc >= 0 && info.state != RUN_RUNNING && info.starting)
+		rc = await_start(e, c, &info, err);
 	return rc < 0 ? rc : info.state == RUN_RUNNING;
 }
 
