@@ -213,6 +213,7 @@ int create_container(const struct oci *o, const char *id, const struct create_op
 	int r = gather(&p, ret, err);
 	if (r < 0)
 		return r;
+	oci_warn_ungranted(o, &ret->spec->process, ret->spec->ns[NS_USER].mode != NS_MODE_HOST);
 	STRV_FOREACH(warning, ret->spec->process.warnings)
 		oci_log(o, OCI_LOG_WARN, "config.json: %s", warning);
 	block(ret);

@@ -202,6 +202,7 @@ static int describe(struct exec_run *x, const char **args, size_t n, struct err 
 		return r;
 	x->p = opt->process ? &x->process : &x->spec->process;
 	r = opt->process ? from_document(opt->process, &x->process, err) : from_options(opt, args + 1, n - 1, x->p, err);
+	oci_warn_ungranted(x->o, x->p, x->spec->ns[NS_USER].mode != NS_MODE_HOST);
 	STRV_FOREACH(warning, x->process.warnings)
 		oci_log(x->o, OCI_LOG_WARN, "--process: %s", warning);
 	r = r < 0 ? r : preserve_environment(x->p, listen, err);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/flag.h"
 #include "base/str.h"
+#include "spec/runtime.h"
 
 enum oci_log_level { OCI_LOG_ERROR, OCI_LOG_WARN, OCI_LOG_INFO, OCI_LOG_DEBUG };
 
@@ -54,6 +55,8 @@ void oci_fail(const struct oci *o, const char *message);
 /** oci_log_level_parse() - "debug", "info", "warning", "warn", "error", "fatal", "panic". Return: level or -EINVAL. */
 int oci_log_level_parse(const char *s);
 
+/** oci_warn_ungranted() - a warning for each capability of @p that this host cannot grant. @own_userns: in a new user namespace, or one that was joined. */
+void oci_warn_ungranted(const struct oci *o, const struct process_spec *p, bool own_userns);
 /** oci_help() / oci_help_command() - to stdout. */
 void oci_help(void);
 void oci_help_command(const struct oci_command *c);

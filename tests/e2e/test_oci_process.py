@@ -233,6 +233,17 @@ class Attributes(oci.OciTest):
         out = self.output("grep ^Cap /proc/self/status", edit)
         self.assertEqual(set(re.findall(r"[0-9a-f]{16}", out)), {"0" * 16})
 
+    def test_capabilities_that_cannot_be_granted_are_left_out_with_a_warning(self):
+        """Asked for with one taken away from the caller, as `--privileged` of an engine that lacks it itself does."""
+        every = [f"CAP_{n}" for n in ("CHOWN", "KILL", "SYS_TIME")]
+        document = oci.shell("grep ^CapPrm /proc/self/status", capabilities={k: every for k in ("bounding", "effective", "permitted")})
+        bundle, name = self.bundle(document), self.name()
+        p = subprocess.run(["setpriv", "--bounding-set=-sys_time", "--inh-caps=-sys_time", self.program, "--root", self.state, "run", "-b", bundle, name], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        self.assertEqual(int(p.stdout.split()[1], 16), 1 << 0 | 1 << 5)
+        self.assertIn("process.capabilities: CAP_SYS_TIME is not this host's to grant", p.stderr)
+        self.assertEqual(p.stderr.count("level=warning"), 1)
+
     def test_ambient_capabilities(self):
         caps = {k: ["CAP_NET_BIND_SERVICE"] for k in ("bounding", "effective", "permitted", "inheritable", "ambient")}
         out = self.output("grep ^Cap /proc/self/status", capabilities=caps, user={"uid": 1000, "gid": 1000})
