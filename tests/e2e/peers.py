@@ -14,6 +14,7 @@ Only the standard library is used.
 """
 
 import contextlib
+import glob
 import os
 import shlex
 import shutil
@@ -53,6 +54,13 @@ def hierarchies():
     return found
 
 
+def remove_tree(base):
+    """Remove a cgroup and those below it, as far as nobody is in them."""
+    for path, _, _ in os.walk(base, topdown=False):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+
+
 class Result:
     """What a command in the arena did."""
 
@@ -90,6 +98,10 @@ class Arena:
     # -- making it ----------------------------------------------------------------------------------------------------
 
     def _make_cgroups(self):
+        for old in glob.glob(os.path.join(os.path.dirname(self.cgroups[0]), "coffer-arena.*")):  # of test runs that were killed
+            if not os.path.exists("/proc/" + old.split(".")[-2]):
+                for path in [os.path.join(os.path.dirname(c), os.path.basename(old)) for c in self.cgroups]:
+                    remove_tree(path)
         for path in self.cgroups:
             os.mkdir(path)
             for name in ("cpuset.cpus", "cpuset.mems"):  # v1: empty until somebody says so, and nothing can join
@@ -126,7 +138,8 @@ class Arena:
         return "\n".join(lines)
 
     def _start(self, extra):
-        argv = self._joining("unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--cgroup", "--propagation", "private", "--kill-child", "sh", "-c", self._script(extra))
+        # with us go unshare, by its parent's death, and everything inside, by its child's
+        argv = self._joining("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--net", "--uts", "--ipc", "--cgroup", "--propagation", "private", "--kill-child", "sh", "-c", self._script(extra))
         # what it writes goes to a file: a pipe would be held open by whatever it leaves running
         log = os.path.join(self.dir, "arena.log")
         with open(log, "w") as out:
@@ -203,9 +216,7 @@ class Arena:
 
     def _remove_cgroups(self):
         for base in self.cgroups:
-            for path, _, _ in os.walk(base, topdown=False):
-                with contextlib.suppress(OSError):
-                    os.rmdir(path)
+            remove_tree(base)
         return not any(os.path.isdir(c) for c in self.cgroups)
 
     def close(self):
