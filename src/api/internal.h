@@ -109,6 +109,7 @@ HANDLER(volume_prune_handler);
 HANDLER(image_prune_handler);
 HANDLER(network_prune_handler);
 HANDLER(build_prune_handler);
+HANDLER(plugin_list_handler);
 HANDLER(events_handler);
 HANDLER(exec_create_handler);
 HANDLER(exec_start_handler);

@@ -85,7 +85,7 @@ static const struct route routes[] = {
 	{"POST", "/session", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},
 	{"POST", "/grpc", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},
 
-	{"GET", "/plugins", NULL},
+	{"GET", "/plugins", plugin_list_handler},
 	{"GET", "/plugins/privileges", NULL},
 	{"POST", "/plugins/pull", NULL},
 	{"POST", "/plugins/create", NULL},

@@ -89,3 +89,11 @@ int build_prune_handler(struct call *c, struct err *err)
 {
 	return prune_nothing(c, "CachesDeleted", /* bytes= */ true, err);
 }
+
+/* There are none, and clients ask. */
+int plugin_list_handler(struct call *c, struct err *err)
+{
+	jw_arr(&c->w, NULL);
+	jw_end(&c->w);
+	return 0;
+}

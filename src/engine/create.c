@@ -39,6 +39,12 @@ static int apply_defaults(const struct engine *e, struct container *c, struct er
 	}
 	if (rc >= 0 && str_empty(r->log_type))
 		rc = set_str(&r->log_type, "json-file");
+	if (rc >= 0 && str_empty(r->cgroupns_mode))
+		rc = set_str(&r->cgroupns_mode, "private");
+	if (rc >= 0 && str_empty(r->ipc_mode))
+		rc = set_str(&r->ipc_mode, "private");
+	if (r->shm_size == 0)
+		r->shm_size = SHM_DEFAULT;
 	return rc < 0 ? err_sys(err, rc, "applying defaults") : 0;
 }
 
