@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 
-enum report_kind { REPORT_PID = 1, REPORT_CONSOLE, REPORT_FAILED, REPORT_READY, REPORT_HOOKS, REPORT_LISTENER };
+enum report_kind { REPORT_PID = 1, REPORT_CONSOLE, REPORT_FAILED, REPORT_READY, REPORT_HOOKS, REPORT_LISTENER, REPORT_GOES };
 
 struct report {
 	uint32_t kind; /* enum report_kind */

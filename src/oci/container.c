@@ -138,14 +138,39 @@ static int open_root(const struct oci *o, struct container *c, struct err *err)
 	return c->root < 0 ? err_sys(err, -errno, "--root: opening '%s'", o->root) : 0;
 }
 
-/* A directory without a record that nobody has locked was left by a create that was killed: its init has died with it. */
-static int take_over(struct container *c, struct err *err)
+/* Where the killed create would have made its cgroups. Only a path that is certain: an empty one elsewhere does no harm. */
+static void clear_cgroups(const struct oci *o, const struct container *c)
 {
-	_cleanup_close_ int dir = openat(c->root, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0 || faccessat(dir, CONTAINER_STATE, F_OK, 0) == 0)
-		return err_set(err, ERR_CONFLICT, "container with id '%s' already exists", c->id);
-	int r = is_linked(dir) ? rm_rf_at(c->root, c->id) : 0;
-	return r < 0 ? err_sys(err, r, "container '%s': removing what a killed create has left", c->id) : 0;
+	_cleanup_runtime_spec_ struct runtime_spec *spec = NULL;
+	_cleanup_free_ pid_t *pids = NULL;
+	size_t n = 0;
+	struct err ignored;
+	char path[CGROUP_PATH_MAX];
+	if (o->sandbox_flags & (SANDBOX_SYSTEMD_CGROUP | SANDBOX_NO_CGROUP) || container_config(c, &spec, &ignored) < 0)
+		return;
+	int r = str_empty(spec->cgroups_path) ? str_format(path, sizeof(path), "/coffer-oci-%s", c->id) : str_copy(path, sizeof(path), spec->cgroups_path);
+	if (r < 0 || path[0] != '/' || sandbox_pids(path, o->sandbox_flags, &pids, &n, &ignored) < 0 || n > 0)
+		return;
+	(void) sandbox_remove(path, o->sandbox_flags, &ignored); /* empty, and the next create removes or uses it */
+}
+
+int container_clear(const struct oci *o, struct container *c, struct err *err)
+{
+	clear_cgroups(o, c);
+	return container_forget(c, err);
+}
+
+/* A directory without a record that nobody has locked was left by a create that was killed: its init has died with it. */
+static int take_over(const struct oci *o, struct container *c, struct err *err)
+{
+	int r = 0;
+	c->dir = openat(c->root, c->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (c->dir < 0 || flock(c->dir, LOCK_EX | LOCK_NB) < 0 || faccessat(c->dir, CONTAINER_STATE, F_OK, 0) == 0)
+		r = err_set(err, ERR_CONFLICT, "container with id '%s' already exists", c->id);
+	else if (is_linked(c->dir))
+		r = container_clear(o, c, err);
+	c->dir = safe_close(c->dir);
+	return r;
 }
 
 int container_create(const struct oci *o, const char *id, struct container *ret, struct err *err)
@@ -161,7 +186,7 @@ int container_create(const struct oci *o, const char *id, struct container *ret,
 			return err_sys(err, -errno, "container '%s': making its directory", id);
 		if (tries == 2)
 			return err_set(err, ERR_CONFLICT, "container with id '%s' already exists", id);
-		r = take_over(ret, err);
+		r = take_over(o, ret, err);
 		if (r < 0)
 			return r;
 	}

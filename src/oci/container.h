@@ -51,6 +51,8 @@ void container_unlock(struct container *c);
 int container_save(struct container *c, struct err *err);
 /** container_config() - parse the copy of the document. */
 int container_config(const struct container *c, struct runtime_spec **ret, struct err *err);
+/** container_clear() - remove what a killed create has left of the locked @c, which has no record: cgroups that nobody is in, and the directory. */
+int container_clear(const struct oci *o, struct container *c, struct err *err);
 /** container_forget() - remove the directory; the lock goes with it. Return: 0 or <0 with @err. */
 int container_forget(struct container *c, struct err *err);
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "oci/console.h"
+#include "oci/foreground.h"
 #include "oci/preserve.h"
 #include "sandbox/cgroup_ops.h"
 
@@ -72,6 +73,8 @@ static int gather(struct plan *p, struct created *c, struct err *err)
 	r = r < 0 ? r : read_document(p, &c->spec, err);
 	r = r < 0 ? r : console_check(c->spec->process.terminal, p->how != CREATE_FOREGROUND, p->opt->console_socket, err);
 	r = r < 0 ? r : preserve_environment(&c->spec->process, p->listen, err);
+	if (r == 0 && p->how == CREATE_FOREGROUND)
+		foreground_size(&c->spec->process);
 	if (r == 0 && p->opt->console_socket) {
 		p->console = console_connect(p->opt->console_socket, err);
 		r = p->console < 0 ? p->console : 0;

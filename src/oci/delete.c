@@ -84,7 +84,7 @@ static int delete_one(const struct oci *o, const char *id, void *ctx, struct err
 		if (r < 0)
 			return err->kind == ERR_NOT_FOUND ? 0 : r;
 		if (!c.rec)
-			return container_forget(&c, err);
+			return container_clear(o, &c, err);
 	}
 	enum status status = container_status(&c);
 	if (status != STATUS_STOPPED && !opt->force)

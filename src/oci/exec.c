@@ -206,6 +206,8 @@ static int describe(struct exec_run *x, const char **args, size_t n, struct err 
 	STRV_FOREACH(warning, x->process.warnings)
 		oci_log(x->o, OCI_LOG_WARN, "--process: %s", warning);
 	r = r < 0 ? r : preserve_environment(x->p, listen, err);
+	if (r == 0 && !opt->detach)
+		foreground_size(x->p);
 	return r < 0 ? r : console_check(x->p->terminal, opt->detach, opt->console_socket, err);
 }
 

@@ -27,6 +27,15 @@ struct foreground {
 	bool ended;
 };
 
+void foreground_size(struct process_spec *p)
+{
+	unsigned rows, cols;
+	if (p->terminal && !p->rows && !p->cols && term_size(STDIN_FILENO, &rows, &cols)) {
+		p->rows = (uint16_t) rows;
+		p->cols = (uint16_t) cols;
+	}
+}
+
 static void copy_size(int master)
 {
 	struct winsize w;
@@ -105,7 +114,6 @@ int foreground_wait(const struct pidref *p, int master, struct signals *signals,
 	_cleanup_term_ struct term term = TERM_INIT;
 	struct foreground f = {.p = p, .signals = signals, .in = {.from = -EBADF, .to = -EBADF}, .out = {.from = -EBADF, .to = -EBADF}};
 	if (master >= 0) {
-		copy_size(master);
 		int r = term_raw(&term, STDIN_FILENO);
 		r = r < 0 ? r : fd_set_nonblock(master, true);
 		if (r < 0)

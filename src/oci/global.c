@@ -15,6 +15,8 @@
 #include "oci/oci.h"
 #include "sandbox/sandbox.h"
 
+#define EXIT_UNKNOWN_COMMAND 3 /* as runc */
+
 struct global_options {
 	const char *root, *log, *log_format, *log_level, *cgroup_manager, *rootless, *criu;
 	bool debug, systemd_cgroup, version, help;
@@ -136,10 +138,10 @@ static int unknown_command(const char *name, struct err *err)
 		       near ? "'?" : "");
 }
 
-static int run_command(struct oci *o, int argc, char **argv, struct err *err)
+static int run_command(struct oci *o, const struct oci_command *c, int argc, char **argv, struct err *err)
 {
 	static const struct flag_table none;
-	const struct oci_command *c = o->command;
+	o->fail_code = c->fail_code ?: o->fail_code;
 	const struct flag_table *tables[] = {c->flags ?: &none, NULL};
 	_cleanup_free_ const char **args = calloc((size_t) argc + 1, sizeof(*args));
 	_cleanup_free_ void *options = calloc(1, c->options_size ?: 1);
@@ -185,10 +187,12 @@ static int dispatch(struct oci *o, int argc, char **argv, struct err *err)
 	r = r < 0 ? r : apply(o, &g, err);
 	if (r < 0)
 		return r;
-	o->command = oci_command_find(args[0]);
-	if (!o->command)
+	const struct oci_command *c = oci_command_find(args[0]);
+	if (!c) {
+		o->fail_code = EXIT_UNKNOWN_COMMAND;
 		return unknown_command(args[0], err);
-	return run_command(o, (int) n - 1, (char **) args + 1, err);
+	}
+	return run_command(o, c, (int) n - 1, (char **) args + 1, err);
 }
 
 static int std_fds_open(struct err *err)
@@ -201,7 +205,7 @@ static int std_fds_open(struct err *err)
 
 int oci_main(int argc, char **argv)
 {
-	struct oci o = {.sandbox_flags = SANDBOX_OBEY, .log_level = OCI_LOG_WARN};
+	struct oci o = {.sandbox_flags = SANDBOX_OBEY, .log_level = OCI_LOG_WARN, .fail_code = 1};
 	struct err err = {};
 	(void) signal(SIGCHLD, SIG_DFL); /* an ignored one would lose our children's statuses */
 	(void) signal(SIGPIPE, SIG_IGN); /* init gets the default back */
@@ -210,5 +214,5 @@ int oci_main(int argc, char **argv)
 	if (r >= 0)
 		return r;
 	oci_fail(&o, err.msg);
-	return o.command && o.command->fail_code ? o.command->fail_code : 1;
+	return o.fail_code;
 }

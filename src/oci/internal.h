@@ -20,7 +20,7 @@ struct oci {
 	const char *log_file;   /* borrowed; NULL: stderr */
 	bool log_json;
 	enum oci_log_level log_level;
-	const struct oci_command *command; /* the one that runs; NULL before it is known */
+	int fail_code; /* exit code of a failure */
 };
 
 enum oci_command_mode {

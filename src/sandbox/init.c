@@ -217,6 +217,8 @@ const size_t n_init_steps = ARRAY_LEN(init_steps);
 _Noreturn void init_main(struct sandbox *s)
 {
 	struct err err;
+	s->peer_fd = safe_close(s->peer_fd); /* with a copy of it we would not see the caller go */
+	signals_reset(); /* the caller may hold some back for itself */
 	if (steps_run(init_steps, n_init_steps, s, s->fail_step, s->trace_fd, &err) < 0)
 		sandbox_fail(s, &err);
 	_exit(1); /* not reached: the last step execs or fails */

@@ -9,7 +9,8 @@
  *     its pid ----------------------------->  createContainer; pivot
  *     <- REPORT_READY ----------------------  closes this socket, accepts on start_fd
  *   sandbox_go()
- *     one byte ---------------------------->  startContainer; seccomp; execve
+ *     one byte ---------------------------->  startContainer
+ *     <- REPORT_GOES -----------------------  seccomp; execve
  *     <- REPORT_LISTENER + memory ----------  (only with SCMP_ACT_NOTIFY)
  *     <- EOF: exec'ed, or REPORT_FAILED
  */
@@ -79,10 +80,13 @@ static int wait_for_start(struct sandbox *s, struct err *err)
 			return err_sys(err, n < 0 ? (int) n : -ECONNRESET, "waiting for start");
 		s->start_fd = safe_close(s->start_fd);
 	}
-	if (!s->id)
-		return 0;
 	struct oci_state st = state_of(s, "created");
-	return hooks_run(s->spec, HOOK_START_CONTAINER, &st, err);
+	int e = s->id ? hooks_run(s->spec, HOOK_START_CONTAINER, &st, err) : 0;
+	if (e < 0)
+		return e;
+	struct report r = {.kind = REPORT_GOES}; /* from here on a closed socket means the command */
+	e = report_send(s->report_fd, &r, -EBADF);
+	return e < 0 ? err_sys(err, e, "reporting that the command follows") : 0;
 }
 
 /* Without no_new_privs the filter needs a capability to load and comes before they go; waiting behind it would need its leave. */

@@ -25,6 +25,7 @@ struct follow {
 	int sock;                /* owned; our end of the report socket */
 	const struct sandbox *s; /* borrowed; NULL: no hooks to run */
 	struct sandbox_started *out; /* borrowed; NULL: neither process nor terminal is expected */
+	bool *goes;              /* borrowed; set when nothing but the command is left to come; NULL: not told */
 };
 
 static int run_runtime_hooks(const struct follow *f, struct err *err)
@@ -62,6 +63,10 @@ static int take_report(const struct follow *f, const struct report *r, int *fd, 
 		return answer_hooks(f, err) < 0 ? -EIO : 1;
 	case REPORT_LISTENER:
 		return listener_serve(*fd, err) < 0 ? -EIO : 1;
+	case REPORT_GOES:
+		if (f->goes)
+			*f->goes = true;
+		return 1;
 	case REPORT_READY:
 		return 0;
 	case REPORT_FAILED:
@@ -72,7 +77,7 @@ static int take_report(const struct follow *f, const struct report *r, int *fd, 
 	return err_sys(err, -EBADMSG, "report %u", r->kind);
 }
 
-/* Until the new process is ready, exec'ed or failed. */
+/* Until the new process is ready, exec'ed or failed. A process that is killed on the way has its socket closed as execve(2) would. */
 static int follow(const struct follow *f, struct err *err)
 {
 	for (;;) {
@@ -81,6 +86,8 @@ static int follow(const struct follow *f, struct err *err)
 		int n = report_recv(f->sock, &r, &fd);
 		if (n == -EINTR)
 			continue;
+		if (n == 0 && f->goes && !*f->goes)
+			return err_set(err, ERR_SYSTEM, "the container's first process was killed before it could run the command");
 		if (n <= 0)
 			return n < 0 ? err_sys(err, n, "reading the new process's report") : 0;
 		n = take_report(f, &r, &fd, err);
@@ -129,6 +136,7 @@ static int finish_forked(struct sandbox *s, struct err *err)
 		return err_sys(err, -errno, "fork");
 	if (pid == 0) {
 		struct err e;
+		s->peer_fd = safe_close(s->peer_fd);
 		if (creator_finish(s, &e) < 0)
 			sandbox_fail(s, &e);
 		_exit(0);
@@ -168,7 +176,8 @@ static int run(struct sandbox *s, int sock, struct sandbox_started *out, struct 
 	s->start_fd = safe_close(s->start_fd);
 	if (r < 0)
 		prefer_its_words(sock, err);
-	struct follow f = {.sock = sock, .s = s, .out = out};
+	bool goes = false;
+	struct follow f = {.sock = sock, .s = s, .out = out, .goes = &goes};
 	if (r == 0)
 		r = follow(&f, err);
 	if (creator > 0) {
@@ -190,6 +199,7 @@ int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, 
 	_cleanup_close_ int sock = pair[0];
 	creator_init(&s, args);
 	s.report_fd = pair[1];
+	s.peer_fd = sock;
 	s.compile = filter_compile;
 	s.scope_start = systemd_scope_start;
 	mode_t mask = umask(0022);
@@ -241,7 +251,8 @@ int sandbox_go(const char *sock_path, struct err *err)
 		return sock;
 	if (send(sock, "s", 1, MSG_NOSIGNAL) != 1)
 		return err_set(err, ERR_NOT_FOUND, "nobody waits for a start any more");
-	struct follow f = {.sock = sock};
+	bool goes = false;
+	struct follow f = {.sock = sock, .goes = &goes};
 	return follow(&f, err);
 }
 
@@ -257,6 +268,7 @@ int sandbox_exec_start(const struct sandbox_exec_args *args, struct sandbox_star
 	if (creator < 0)
 		return err_sys(err, -errno, "fork");
 	if (creator == 0) {
+		(void) safe_close(sock); /* with a copy of it nobody in there would see us go */
 		a.report_fd = theirs;
 		exec_create(&a, filter_compile);
 	}
