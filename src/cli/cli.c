@@ -38,7 +38,9 @@ static const struct command *const commands[] = {
 	&command_exec,	       &command_wait,	       &command_inspect,      &command_posture,	     &command_load,
 	&command_import,       &command_images,	       &command_rmi,	      &command_tag,	     &command_history,
 	&command_image_inspect, &command_container_inspect, &command_volume_create, &command_volume_ls, &command_volume_inspect,
-	&command_volume_rm,    &command_version,       &command_info,
+	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
+	&command_rename,       &command_top,	       &command_update,	      &command_container_prune, &command_image_prune,
+	&command_volume_prune, &command_events,
 };
 
 /* docker's long names for the same rows */
@@ -47,7 +49,7 @@ static const struct {
 } aliases[] = {
 	{"container ls", "ps"},	    {"container list", "ps"}, {"container ps", "ps"},	{"image ls", "images"}, {"image list", "images"},
 	{"image rm", "rmi"},	    {"image remove", "rmi"},  {"volume list", "volume ls"}, {"volume remove", "volume rm"}, {"remove", "rm"},
-	{"system info", "info"},    {"container remove", "rm"},
+	{"system info", "info"},     {"system events", "events"},    {"container remove", "rm"},
 };
 
 const struct command *const *command_list(size_t *ret_n)
@@ -204,19 +206,16 @@ static const struct {
 	{"context", "name the engine's socket with --host"},
 	{"cp", "use a volume"},
 	{"diff", NULL},
-	{"events", NULL},
 	{"export", NULL},
 	{"login", "there are no registries yet"},
 	{"logout", "there are no registries yet"},
 	{"manifest", NULL},
 	{"network", "this version has --network none and host"},
 	{"node", NULL},
-	{"pause", NULL},
 	{"plugin", NULL},
 	{"port", "networks have no ports in this version"},
 	{"pull", "load an image with coffer load -i FILE"},
 	{"push", "there are no registries yet"},
-	{"rename", NULL},
 	{"save", NULL},
 	{"search", "there are no registries yet"},
 	{"secret", NULL},
@@ -225,11 +224,8 @@ static const struct {
 	{"stats", NULL},
 	{"swarm", NULL},
 	{"system", NULL},
-	{"top", NULL},
 	{"trust", NULL},
-	{"unpause", NULL},
-	{"update", NULL},
-	{"prune", NULL},
+	{"prune", "use container prune, image prune or volume prune"},
 };
 
 static int unknown_command(const char *word)

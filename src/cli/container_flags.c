@@ -139,6 +139,26 @@ static const struct flag common_rows[] = {
 };
 const struct flag_table container_flags = FLAG_TABLE(common_rows);
 
+#define NO_POLICY "restart policies are not there yet"
+static const struct flag update_rows[] = {
+	{"cpu-period", 0, FLAG_INT, O(cpu_period), "us", "Length of a CPU period in microseconds"},
+	{"cpu-quota", 0, FLAG_INT, O(cpu_quota), "us", "CPU time per period in microseconds"},
+	{"cpu-shares", 'c', FLAG_INT, O(cpu_shares), "n", "CPU weight relative to other containers (1024 is one share)"},
+	{"cpus", 0, FLAG_SET, O(nano_cpus), "n", "Number of CPUs, such as 1.5", set_cpus},
+	{"cpuset-cpus", 0, FLAG_STR, O(cpuset_cpus), "list", "CPUs to run on (0-3, 0,1)"},
+	{"cpuset-mems", 0, FLAG_STR, O(cpuset_mems), "list", "Memory nodes to use (0-3, 0,1)"},
+	{"memory", 'm', FLAG_SIZE, O(memory), "bytes", "Memory limit"},
+	{"memory-reservation", 0, FLAG_SIZE, O(memory_reservation), "bytes", "Memory to keep under pressure"},
+	{"memory-swap", 0, FLAG_SET, O(memory_swap), "bytes", "Memory and swap together; -1: unlimited swap", set_memory_swap},
+	{"pids-limit", 0, FLAG_INT, O(pids_limit), "n", "Limit of processes (-1: none)"},
+	{"blkio-weight", 0, FLAG_REFUSED, 0, NULL, "block I/O limits are not applied by this version, and Coffer ignores nothing"},
+	{"cpu-rt-period", 0, FLAG_REFUSED, 0, NULL, "realtime CPU limits are not applied by this version, and Coffer ignores nothing"},
+	{"cpu-rt-runtime", 0, FLAG_REFUSED, 0, NULL, "realtime CPU limits are not applied by this version, and Coffer ignores nothing"},
+	{"kernel-memory", 0, FLAG_REFUSED, 0, NULL, "the kernel dropped it; --memory counts kernel memory too"},
+	{"restart", 0, FLAG_REFUSED, 0, NULL, NO_POLICY},
+};
+const struct flag_table update_flags = FLAG_TABLE(update_rows);
+
 static const struct flag run_rows[] = {
 	{"detach", 'd', FLAG_BOOL, O(detach), NULL, "Run in the background and print the container's id"},
 	{"detach-keys", 0, FLAG_STR, O(detach_keys), "keys", "Keys that detach (default ctrl-p,ctrl-q)"},

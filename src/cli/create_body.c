@@ -453,6 +453,18 @@ static int put_host_config(struct json_writer *w, const struct container_options
 	return put_log(w, o, err);
 }
 
+int update_body(const struct container_options *o, char **ret, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(BODY_MAX);
+	struct json_writer w;
+	jw_init(&w, &out);
+	jw_obj(&w, NULL);
+	put_limits(&w, o);
+	jw_end(&w);
+	*ret = strbuf_steal(&out);
+	return *ret ? 0 : err_oom(err);
+}
+
 int create_body(const struct container_options *o, const char *image, const char *const *cmd, size_t n_cmd, unsigned rows, unsigned cols,
 		char **ret, struct err *err)
 {

@@ -35,6 +35,7 @@ void container_options_init(struct container_options *o);
 
 extern const struct flag_table container_flags;         /* of run and create */
 extern const struct flag_table container_refused_flags; /* docker's that are not there yet */
+extern const struct flag_table update_flags;            /* of update */
 extern const struct flag_table run_flags;               /* of run alone */
 
 /* Which streams are attached: --attach, or all but stdin (with -i all), or none with --detach. */
@@ -43,6 +44,9 @@ struct streams {
 };
 /** container_streams() - Return: 0; ERR_INVALID for a bad --attach. */
 int container_streams(const struct container_options *o, struct streams *ret, struct err *err);
+
+/** update_body() - JSON of POST /containers/ID/update; "{}" when nothing was asked for. *@ret: owned. */
+int update_body(const struct container_options *o, char **ret, struct err *err);
 
 /** create_body() - JSON of POST /containers/create. @image, @cmd[@n_cmd]: positional arguments. @rows/@cols: the caller's terminal,
  *  0: none. Reads --env-file, --label-file and seccomp profiles. *@ret: owned. Return: 0; ERR_INVALID/ERR_UNSUPPORTED/ERR_SYSTEM. */

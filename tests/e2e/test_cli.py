@@ -766,7 +766,7 @@ class UsageTest(CliTest):
             (["ps", "x"], 1, "accepts no arguments"),
             (["rnu"], 1, "did you mean 'run'?"),
             (["pull", "x"], 1, "'pull' is not there yet"),
-            (["container", "rename", "a", "b"], 1, "'rename' is not there yet"),
+            (["container", "export", "a"], 1, "'export' is not there yet"),
             (["run", "--pul", "x", "x"], 125, "did you mean --pull?"),
         ):
             with self.subTest(args=args):
