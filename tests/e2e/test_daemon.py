@@ -280,6 +280,22 @@ class Life(daemon.DaemonTest):
                 t.join()
         self.assertTrue(coffer.wait_until(lambda: settled() <= before, 10, 0.1), f"{before} became {settled()}")
 
+    def test_bug_a_process_that_ends_at_once_has_started(self):
+        """Its monitor may be gone before the engine asks it for the exit: the start was answered with an error then, and docker left with 125."""
+        pid = self.daemon.proc.pid
+        slow = subprocess.Popen(["strace", "-f", "-q", "-o", "/dev/null", "-e", "trace=sendmsg", "-e", "inject=sendmsg:delay_enter=30000", "-p", str(pid)], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self.assertTrue(coffer.wait_until(lambda: coffer.proc_status(pid)["TracerPid"] != "0", 10), "strace did not attach")
+            for code in (0, 7):
+                self.assertEqual(self.run_("busybox", "sh", "-c", f"exit {code}", check=False).code, code)
+                cid = self.create("sh", "-c", f"exit {code}")
+                self.assertEqual(self.api("POST", f"/containers/{cid}/start").status, 204)
+                self.assertEqual(self.api("POST", f"/containers/{cid}/wait").json(), {"StatusCode": code})
+        finally:
+            slow.terminate()
+            slow.wait()
+
     def test_malformed_requests_do_not_harm(self):
         for text in (b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"GET /_ping HTTP/9.9\r\n\r\n", b"POST /containers/create HTTP/1.1\r\nHost: d\r\nContent-Type: application/json\r\nContent-Length: 3\r\n\r\n{x}",
                      b"GET /" + b"a" * 70000 + b" HTTP/1.1\r\n\r\n", b"POST /containers/create HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\nzz\r\n"):
