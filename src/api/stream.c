@@ -63,6 +63,59 @@ static int no_body(struct call *c, struct err *err)
 	return r < 0 ? err_sys(err, r, "reading the request body") : 0;
 }
 
+struct logs {
+	struct call *call;
+	int fd; /* borrowed; a hijacked stream; -EBADF: chunks of the answer */
+	const struct logs_request *req;
+	struct strbuf buf;
+	bool tty;
+};
+
+static int logs_flush(struct logs *l)
+{
+	int r = strbuf_err(&l->buf);
+	if (r >= 0 && l->buf.len > 0)
+		r = l->fd >= 0 ? http_send_raw(l->fd, l->buf.s, l->buf.len) : http_chunk_send(http_peer_fd(l->call->peer), l->buf.s, l->buf.len, /* last= */ false);
+	strbuf_reset(&l->buf);
+	return r;
+}
+
+/* One record as docker frames it: [8 bytes of head] [time ] [details ] text. */
+static int logs_record(void *ctx, int stream, const char *text, size_t len, int64_t time_ns)
+{
+	struct logs *l = ctx;
+	char when[TIME_RFC3339_MAX + 2] = "";
+	size_t extra = 0;
+	if (l->req->timestamps) {
+		(void) time_format_rfc3339(when, time_ns, /* fixed= */ true);
+		extra = strlen(when);
+		when[extra++] = ' ';
+	}
+	if (l->req->details)
+		when[extra++] = ' '; /* no attributes are kept */
+	if (!l->tty) {
+		size_t n = len + extra;
+		const unsigned char head[8] = {(unsigned char) stream, 0, 0, 0, (unsigned char) (n >> 24), (unsigned char) (n >> 16),
+					       (unsigned char) (n >> 8), (unsigned char) n};
+		strbuf_add(&l->buf, head, sizeof(head));
+	}
+	strbuf_add(&l->buf, when, extra);
+	strbuf_add(&l->buf, text, len);
+	return l->req->follow || l->buf.len >= LOGS_BUFFER ? logs_flush(l) : strbuf_err(&l->buf);
+}
+
+/* What was written before the attach (?logs=1), into the stream. A log that cannot be read is as good as none, as under dockerd. */
+static void attach_replay(struct call *c, const char *id, const struct attach_request *a, bool tty, int fd)
+{
+	const struct logs_request req = {.stdout = a->stdout, .stderr = a->stderr, .tail = -1};
+	struct logs l = {.call = c, .fd = fd, .req = &req, .buf = STRBUF_INIT(8 << 20), .tty = tty};
+	const struct logs_sink sink = {.fn = logs_record, .ctx = &l, .cancel_fd = -EBADF};
+	struct err ignored;
+	if (engine_logs(c->engine, c->caller, id, &req, &sink, &ignored) >= 0)
+		(void) logs_flush(&l); /* a client that left is seen by the attach */
+	strbuf_done(&l.buf);
+}
+
 int container_attach_handler(struct call *c, struct err *err)
 {
 	const char *keys = call_query(c, "detachKeys");
@@ -88,6 +141,8 @@ int container_attach_handler(struct call *c, struct err *err)
 		engine_attach_cancel(c->engine, id);
 		return fd;
 	}
+	if (a.logs)
+		attach_replay(c, id, &a, tty, fd);
 	return engine_attach(c->engine, c->caller, id, &a, fd, early, early_len, err);
 }
 
@@ -150,46 +205,6 @@ int container_wait_handler(struct call *c, struct err *err)
 	return stream_end_json(c);
 }
 
-struct logs {
-	struct call *call;
-	const struct logs_request *req;
-	struct strbuf buf;
-	bool tty;
-};
-
-static int logs_flush(struct logs *l)
-{
-	int r = strbuf_err(&l->buf);
-	if (r >= 0 && l->buf.len > 0)
-		r = http_chunk_send(http_peer_fd(l->call->peer), l->buf.s, l->buf.len, /* last= */ false);
-	strbuf_reset(&l->buf);
-	return r;
-}
-
-/* One record as docker frames it: [8 bytes of head] [time ] [details ] text. */
-static int logs_record(void *ctx, int stream, const char *text, size_t len, int64_t time_ns)
-{
-	struct logs *l = ctx;
-	char when[TIME_RFC3339_MAX + 2] = "";
-	size_t extra = 0;
-	if (l->req->timestamps) {
-		(void) time_format_rfc3339(when, time_ns, /* fixed= */ true);
-		extra = strlen(when);
-		when[extra++] = ' ';
-	}
-	if (l->req->details)
-		when[extra++] = ' '; /* no attributes are kept */
-	if (!l->tty) {
-		size_t n = len + extra;
-		const unsigned char head[8] = {(unsigned char) stream, 0, 0, 0, (unsigned char) (n >> 24), (unsigned char) (n >> 16),
-					       (unsigned char) (n >> 8), (unsigned char) n};
-		strbuf_add(&l->buf, head, sizeof(head));
-	}
-	strbuf_add(&l->buf, when, extra);
-	strbuf_add(&l->buf, text, len);
-	return l->req->follow || l->buf.len >= LOGS_BUFFER ? logs_flush(l) : strbuf_err(&l->buf);
-}
-
 static int logs_request_read(const struct call *c, struct logs_request *r, struct err *err)
 {
 	const char *tail = call_query(c, "tail");
@@ -212,7 +227,7 @@ static int logs_request_read(const struct call *c, struct logs_request *r, struc
 int container_logs_handler(struct call *c, struct err *err)
 {
 	struct logs_request req;
-	struct logs l = {.call = c, .req = &req, .buf = STRBUF_INIT(8 << 20)};
+	struct logs l = {.call = c, .fd = -EBADF, .req = &req, .buf = STRBUF_INIT(8 << 20)};
 	int r = logs_request_read(c, &req, err);
 	if (r >= 0)
 		r = engine_logs_check(c->engine, c->caller, c->arg, &l.tty, err);

@@ -332,6 +332,21 @@ class Facts(daemon.DaemonTest):
         self.assertNotIn(b"Transfer-Encoding", head)
         self.assertEqual(body, b"\1\0\0\0\0\0\0\6plain\n")
 
+    def test_attach_replays_the_log(self):
+        for tty in (False, True):
+            cid = self.started("sh", "-c", "echo before; sleep 0.4; echo after", Tty=tty)
+            self.assertTrue(coffer.wait_until(lambda: b"before" in self.api("GET", f"/containers/{cid}/logs?stdout=1").body, 5))
+            _, _, s, got = self.api.hijack(f"/containers/{cid}/attach?logs=1&stream=1&stdout=1&stderr=1")
+            while piece := s.recv(4096):
+                got += piece
+            s.close()
+            self.assertEqual(got, b"before\r\nafter\r\n" if tty else b"\1\0\0\0\0\0\0\7before\n\1\0\0\0\0\0\0\6after\n")
+            _, _, s, got = self.api.hijack(f"/containers/{cid}/attach?logs=1&stdout=1")
+            while piece := s.recv(4096):
+                got += piece
+            s.close()
+            self.assertIn(b"after", got)
+
     def test_attach_errors_are_raw(self):
         got = self.api.raw(b"POST /containers/nosuch/attach?stream=1 HTTP/1.1\r\nHost: d\r\nUpgrade: tcp\r\nConnection: Upgrade\r\n\r\n")
         self.assertEqual(got, b"HTTP/1.1 404 Not Found\r\nContent-Type: application/vnd.docker.raw-stream\r\n\r\nNo such container: nosuch\r\n")
