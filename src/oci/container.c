@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -149,7 +150,19 @@ static void clear_cgroups(const struct oci *o, const struct container *c)
 	if (o->sandbox_flags & (SANDBOX_SYSTEMD_CGROUP | SANDBOX_NO_CGROUP) || container_config(c, &spec, &ignored) < 0)
 		return;
 	int r = str_empty(spec->cgroups_path) ? str_format(path, sizeof(path), "/coffer-oci-%s", c->id) : str_copy(path, sizeof(path), spec->cgroups_path);
-	if (r < 0 || path[0] != '/' || sandbox_pids(path, o->sandbox_flags, &pids, &n, &ignored) < 0 || n > 0)
+	if (r < 0 || path[0] != '/')
+		return;
+	/* the killed create's init sees its end and leaves: a process on its way out is still a member for a moment */
+	for (int i = 0; i < 100; i++) {
+		free(pids);
+		pids = NULL;
+		if (sandbox_pids(path, o->sandbox_flags, &pids, &n, &ignored) < 0)
+			return;
+		if (n == 0)
+			break;
+		(void) nanosleep(&(struct timespec) {.tv_nsec = 10000000}, NULL);
+	}
+	if (n > 0)
 		return;
 	(void) sandbox_remove(path, o->sandbox_flags, &ignored); /* empty, and the next create removes or uses it */
 }

@@ -1080,11 +1080,11 @@ class Cgroups(oci.OciTest):
         document["process"]["args"] = ["sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.05; done; tail -c 200000000 /dev/zero; exec sleep 1000"]
         document["linux"]["resources"]["memory"] = {"limit": 20 << 20, "swap": 20 << 20}
         name = self.running(document)
-        p = subprocess.Popen([self.program, "--root", self.state, "events", "--interval", "100s", name], stdout=subprocess.PIPE, text=True)
-        time.sleep(0.3)
+        p = subprocess.Popen([self.program, "--root", self.state, "events", "--interval", "1s", name], stdout=subprocess.PIPE, text=True)
+        self.assertEqual(json.loads(p.stdout.readline())["type"], "stats")  # it watches now
         self.oci("exec", name, "touch", "/tmp/go")
-        line = p.stdout.readline()
-        self.assertEqual(json.loads(line), {"type": "oom", "id": name})
+        told = (json.loads(line) for line in p.stdout)
+        self.assertEqual(next(e for _, e in zip(range(60), told) if e["type"] == "oom"), {"type": "oom", "id": name})
         self.oci("delete", "-f", name)
         p.stdout.read()
         p.stdout.close()
