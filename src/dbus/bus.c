@@ -89,26 +89,23 @@ static int auth_line(struct dbus_bus *b, char *line)
 }
 
 /* SASL EXTERNAL with the answer left empty: the peer takes who we are from the socket (SO_PEERCRED). A name of our own would be wrong inside a user namespace.
- *   ours                 theirs
- *   \0 AUTH EXTERNAL     DATA       (old systemd: OK at once)
- *   DATA                 OK guid
- *   BEGIN                                                    */
+ *   ours                        theirs
+ *   \0 AUTH EXTERNAL DATA BEGIN
+ *                               DATA, OK guid
+ * All of ours goes out at once, as sd-bus does it, and no message before the OK: systemd's side reads BEGIN and what comes with it in one piece, and would not look
+ * at a message in there until more bytes came. */
 static int authenticate(struct dbus_bus *b)
 {
+	static const char ours[] = "\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n";
 	char line[AUTH_LINE_MAX];
-	int r = send_bytes(b, "\0AUTH EXTERNAL\r\n", 16);
+	int r = send_bytes(b, ours, sizeof(ours) - 1);
 	if (r == 0)
 		r = auth_line(b, line);
-	if (r == 0 && strncmp(line, "DATA", 4) == 0) {
-		r = send_bytes(b, "DATA\r\n", 6);
-		if (r == 0)
-			r = auth_line(b, line);
-	}
+	if (r == 0 && strncmp(line, "DATA", 4) == 0)
+		r = auth_line(b, line);
 	if (r < 0)
 		return r;
-	if (strncmp(line, "OK ", 3) != 0 && strcmp(line, "OK") != 0)
-		return -EACCES;
-	return send_bytes(b, "BEGIN\r\n", 7);
+	return strncmp(line, "OK ", 3) == 0 || strcmp(line, "OK") == 0 ? 0 : -EACCES;
 }
 
 static int hex(char c)
