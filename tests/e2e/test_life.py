@@ -15,6 +15,7 @@ import images
 
 STAYS = "trap 'exit 3' TERM; n=0; while :; do n=$((n+1)); sleep 0.02; done"
 ASAN = True
+VM = True  # cgroup v2: freezer, limits
 VERBS = ("pause", "unpause", "rename", "top", "update", "restart", "events", "container prune", "image prune", "volume prune")
 
 
