@@ -188,5 +188,76 @@ class Delegated(oci.OciTest):
         self.assertEqual((knob(pid, "memory", "", "memory.max"), knob(pid, "pids", "", "pids.max")), (str(64 << 20), "7"))
 
 
+class OfAUser(oci.OciTest):
+    """An ordinary user's containers are scopes of that user's own systemd."""
+
+    USER, UID = "tester", 1000
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        subprocess.run(["systemctl", "start", f"user@{cls.UID}.service"], check=True)
+        cls.box = os.path.join(cls.scratch, "user")
+        os.mkdir(cls.box)
+        os.chown(cls.box, cls.UID, cls.UID)
+        oci.shutil.copy2(cls.program, os.path.join(cls.box, "coffer-oci"))
+
+    def user(self, *argv, check=True):
+        """Run in a unit of the user's manager, as from a terminal of theirs. Return: CompletedProcess."""
+        env = {"XDG_RUNTIME_DIR": f"/run/user/{self.UID}", "PATH": os.environ["PATH"], "HOME": self.box}
+        full = ["setpriv", f"--reuid={self.UID}", f"--regid={self.UID}", "--clear-groups", "systemd-run", "--user", "--quiet", "--wait", "--pipe", "--collect",
+                f"--setenv=XDG_RUNTIME_DIR=/run/user/{self.UID}", *argv]
+        r = subprocess.run(full, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, timeout=60)
+        if check:
+            self.assertEqual(r.returncode, 0, r.stderr)
+        return r
+
+    def runtime(self, *args, **kw):
+        return self.user(f"{self.box}/coffer-oci", "--root", f"{self.box}/state", "--systemd-cgroup", *args, **kw)
+
+    def document(self, *args, **limits):
+        c = oci.config(*args)
+        c["linux"]["cgroupsPath"] = f":own:{os.getpid()}"
+        c["linux"]["resources"] = limits
+        c["linux"]["namespaces"].append({"type": "user"})
+        c["linux"]["uidMappings"] = c["linux"]["gidMappings"] = [{"containerID": 0, "hostID": self.UID, "size": 1}]
+        c["mounts"] = [m for m in c["mounts"] if m["destination"] not in ("/sys", "/dev/pts")]
+        folder = self.bundle(c)
+        os.chmod(folder, 0o755)
+        return folder
+
+    def test_a_scope_with_limits(self):
+        r = self.runtime("run", "-b", self.document("cat", "/proc/self/cgroup", memory={"limit": 64 << 20}, pids={"limit": 9}), "one")
+        base = f"/user.slice/user-{self.UID}.slice/user@{self.UID}.service"
+        self.assertEqual(r.stdout, f"0::{base}/user.slice/own-{os.getpid()}.scope\n")
+
+    def test_its_life(self):
+        folder = self.document("sleep", "1000", memory={"limit": 64 << 20}, pids={"limit": 9})
+        # the runtime's own unit ends with it: what goes on is in the scope
+        self.user("sh", "-c", f"{self.box}/coffer-oci --root {self.box}/state --systemd-cgroup run -d -b {folder} two </dev/null >{self.box}/out 2>&1")
+        state = json.loads(self.runtime("state", "two").stdout)
+        self.assertEqual(state["status"], "running")
+        pid = state["pid"]
+        self.assertTrue(paths_of(pid)["v2"].endswith(f"/user.slice/own-{os.getpid()}.scope"))
+        self.assertEqual((knob(pid, "memory", "", "memory.max"), knob(pid, "pids", "", "pids.max")), (str(64 << 20), "9"))
+        self.runtime("update", "--pids-limit", "12", "two")
+        self.assertEqual(knob(pid, "pids", "", "pids.max"), "12")
+        self.runtime("pause", "two")
+        self.assertEqual(json.loads(self.runtime("state", "two").stdout)["status"], "paused")
+        self.runtime("resume", "two")
+        self.runtime("delete", "--force", "two")
+        self.assertFalse(coffer.pid_exists(pid))
+
+    def test_cgroupfs_below_the_users_own(self):
+        c = self.document("cat", "/proc/self/cgroup", pids={"limit": 9})
+        path = os.path.join(c, "config.json")
+        document = json.loads(coffer.read_text(path))
+        document["linux"]["cgroupsPath"] = "beside"
+        with open(path, "w") as f:
+            json.dump(document, f)
+        r = self.user(f"{self.box}/coffer-oci", "--root", f"{self.box}/state", "run", "-b", c, "three")
+        self.assertRegex(r.stdout, rf"^0::/user.slice/user-{self.UID}.slice/user@{self.UID}.service/(app.slice/)?beside\n$")
+
+
 if __name__ == "__main__":
     unittest.main()
