@@ -21,7 +21,6 @@ struct event {
 	uint64_t seq; /* 1, 2, ...; 0: an empty slot */
 	int64_t time_ns;
 	char *tenant, *text; /* owned */
-	struct json *doc;    /* owned; what @text says */
 };
 
 struct events_reader {
@@ -52,7 +51,6 @@ static void event_done(struct event *ev)
 {
 	free(ev->tenant);
 	free(ev->text);
-	ev->doc = json_free(ev->doc);
 	*ev = (struct event) {0};
 }
 
@@ -69,12 +67,13 @@ struct events *events_free(struct events *v)
 
 int events_store(struct events *v, const char *tenant, const char *text)
 {
+	_cleanup_json_ struct json *doc = NULL;
 	struct event ev = {.tenant = strdup(tenant), .text = strdup(text)};
-	if (!ev.tenant || !ev.text || json_parse(text, strlen(text), EVENT_BYTES_MAX, "event", &ev.doc, NULL) < 0) {
+	if (!ev.tenant || !ev.text || json_parse(text, strlen(text), EVENT_BYTES_MAX, "event", &doc, NULL) < 0) {
 		event_done(&ev);
 		return -EINVAL;
 	}
-	ev.time_ns = json_int(json_get(ev.doc, "timeNano"), 0);
+	ev.time_ns = json_int(json_get(doc, "timeNano"), 0);
 	(void) pthread_mutex_lock(&v->lock);
 	ev.seq = ++v->last;
 	struct event *slot = &v->ring[ev.seq % EVENTS_KEPT], old = *slot;
@@ -208,8 +207,13 @@ static bool passes(const struct events_reader *rd, const struct event *ev)
 {
 	if (!str_eq(ev->tenant, rd->tenant) || (rd->since_ns && ev->time_ns < rd->since_ns) || (rd->until_ns && ev->time_ns > rd->until_ns))
 		return false;
+	if (json_len(rd->filters) == 0)
+		return true;
+	_cleanup_json_ struct json *doc = NULL; /* text is a tenth of what the document takes in memory */
+	if (json_parse(ev->text, strlen(ev->text), EVENT_BYTES_MAX, "event", &doc, NULL) < 0)
+		return false; /* out of memory: it was parsed before it was stored */
 	JSON_FOREACH_MEMBER(key, v, rd->filters)
-		if (json_len(v) > 0 && !filter_each(v, filters[find_filter(key)].match, ev->doc))
+		if (json_len(v) > 0 && !filter_each(v, filters[find_filter(key)].match, doc))
 			return false;
 	return true;
 }

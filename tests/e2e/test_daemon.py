@@ -280,6 +280,66 @@ class Life(daemon.DaemonTest):
                 t.join()
         self.assertTrue(coffer.wait_until(lambda: settled() <= before, 10, 0.1), f"{before} became {settled()}")
 
+    def facts(self):
+        """What must come back to where it was: descriptors, threads, and what is on disk of containers."""
+        pid = self.daemon.proc.pid
+        files = [n for d in (self.root, self.run_dir) for sub in ("containers", "trash", "locks") if os.path.isdir(os.path.join(d, sub)) for n in os.listdir(os.path.join(d, sub))]
+        return len(coffer.fd_links(pid)), int(coffer.proc_status(pid)["Threads"]), len(files)
+
+    def together(self, work, n, clients):
+        """work(i) for 0..n-1 from @clients threads. Return: what they raised."""
+        wrong = []
+
+        def client(k):
+            for i in range(k, n, clients):
+                try:
+                    work(i)
+                except Exception as e:
+                    wrong.append(repr(e))
+
+        threads = [threading.Thread(target=client, args=(k,)) for k in range(clients)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        return wrong
+
+    def test_soak_of_lives(self):
+        def life(i):
+            cid = self.api("POST", "/containers/create", {"Image": "busybox", "Cmd": ["sh", "-c", f"exit {i % 3}"], "HostConfig": {"NetworkMode": "none"}}).json()["Id"]
+            got = [self.api("POST", f"/containers/{cid}/start").status, self.api("POST", f"/containers/{cid}/wait").json(), self.api("DELETE", f"/containers/{cid}").status]
+            if got != [204, {"StatusCode": i % 3}, 204]:
+                raise AssertionError(got)
+
+        life(0)
+        before = self.facts()
+        self.assertEqual(self.together(life, 160, 16), [])
+        self.assertTrue(coffer.wait_until(lambda: all(now <= then for now, then in zip(self.facts(), before)), 10, 0.1), f"{before} became {self.facts()}")
+
+    def test_soak_of_cut_streams(self):
+        """Attach, exec, logs and events, cut at random moments."""
+        before = self.facts()
+        cid = self.started("sh", "-c", "while :; do echo line; sleep 0.002; done")
+
+        def cut(i):
+            if i % 4 == 0:
+                s = self.api.hijack(f"/containers/{cid}/attach?stream=1&stdout=1")[2]
+            elif i % 4 == 1:
+                e = self.api("POST", f"/containers/{cid}/exec", {"Cmd": ["sh", "-c", "while :; do echo x; sleep 0.01; done"], "AttachStdout": True}).json()["Id"]
+                s = self.api.hijack(f"/exec/{e}/start", {})[2]
+            else:
+                s = socket.socket(socket.AF_UNIX)
+                s.connect(self.sock)
+                target = f"/containers/{cid}/logs?follow=1&stdout=1&tail=10" if i % 4 == 2 else "/events"
+                s.sendall(f"GET {target} HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+            time.sleep(i % 7 * 0.005)
+            s.close()
+
+        self.assertEqual(self.together(cut, 80, 8), [])
+        self.assertEqual(self.state(cid)["Status"], "running")
+        self.assertEqual(self.api("DELETE", f"/containers/{cid}?force=1").status, 204)
+        self.assertTrue(coffer.wait_until(lambda: all(now <= then for now, then in zip(self.facts(), before)), 10, 0.1), f"{before} became {self.facts()}")
+
     def test_bug_a_process_that_ends_at_once_has_started(self):
         """Its monitor may be gone before the engine asks it for the exit: the start was answered with an error then, and docker left with 125."""
         pid = self.daemon.proc.pid

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -153,6 +154,12 @@ static int open_signals(struct err *err)
 	return fd < 0 ? err_sys(err, r ? -r : -errno, "taking over the signals") : fd;
 }
 
+/* An arena for each of many short-lived threads would keep what they freed. */
+static void few_arenas(void)
+{
+	(void) mallopt(M_ARENA_MAX, 2); /* more memory, then */
+}
+
 /* A descriptor or two for each connection, each container and each exec. */
 static void raise_files(void)
 {
@@ -243,6 +250,7 @@ static int run(const struct settings *s, struct err *err)
 	if (stop_fd < 0)
 		return stop_fd;
 	raise_files();
+	few_arenas();
 	int r = engine_open(&s->engine, &e, err);
 	r = r < 0 ? r : engine_events_keep(e, err);
 	r = r < 0 ? r : listen_open(&l, s->daemon.hosts, s->daemon.group, s->engine.run_dir, err);
