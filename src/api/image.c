@@ -7,6 +7,7 @@
 #include "api/internal.h"
 #include "base/clock.h"
 
+#define VERSION_NO_CONTAINER 45
 #define VERSION_NO_VIRTUAL_SIZE 44
 #define VERSION_NO_NONE_TAGS 43
 
@@ -244,9 +245,9 @@ int image_list_handler(struct call *c, struct err *err)
 	return 0;
 }
 
-static void write_config(struct json_writer *w, const struct image_config *cfg)
+static void write_config(struct json_writer *w, const char *key, const struct image_config *cfg)
 {
-	jw_obj(w, "Config");
+	jw_obj(w, key);
 	jw_str(w, "User", cfg->user ? cfg->user : "");
 	if (cfg->exposed_ports)
 		write_keys(w, "ExposedPorts", cfg->exposed_ports);
@@ -278,7 +279,11 @@ static void write_inspect(struct json_writer *w, const struct image *i, int mino
 	jw_str(w, "Created", time_format_rfc3339(when, i->created_ns, /* fixed= */ false));
 	jw_str(w, "DockerVersion", "");
 	jw_str(w, "Author", cfg->author ? cfg->author : "");
-	write_config(w, cfg);
+	if (minor < VERSION_NO_CONTAINER) { /* of the container that it was committed from: clients of old look into it */
+		jw_str(w, "Container", "");
+		write_config(w, "ContainerConfig", cfg);
+	}
+	write_config(w, "Config", cfg);
 	jw_str(w, "Architecture", cfg->architecture ? cfg->architecture : "");
 	if (cfg->variant)
 		jw_str(w, "Variant", cfg->variant);

@@ -604,6 +604,7 @@ static void test_table(void **state)
 		{"GET /images/json?filters=%7B%22x%22%3A%5B%22k%22%5D%7D", NULL, 400, "invalid filter 'x'", NULL},
 		{"GET /images/localhost:5000/a/b:1/json", NULL, 200, "\"RootFS\":{\"Type\":\"layers\",\"Layers\":[\"sha256:d1\",\"sha256:d2\"]}", "find(localhost:5000/a/b:1)"},
 		{"GET /images/testcontainers%2Fryuk:0.3.3/json", NULL, 200, "\"Created\":\"2001-09-09T01:46:40Z\"", "find(testcontainers/ryuk:0.3.3)"},
+		{"GET /v1.44/images/x/json", NULL, 200, "\"Container\":\"\",\"ContainerConfig\":{", NULL},
 		{"GET /images/json/json", NULL, 200, "\"Cmd\":[\"sh\"]", "find(json)"},
 		{"GET /images/nosuch/json", NULL, 404, "{\"message\":\"No such image: nosuch\"}\n", NULL},
 		{"GET /images/a/b/history", NULL, 200, "[{\"Id\":\"sha256:1234\",\"Created\":0,\"CreatedBy\":\"CMD\",\"Tags\":[\"busybox:latest\"],\"Size\":0,\"Comment\":\"\"},{\"Id\":\"<missing>\",\"Created\":5,", NULL},
