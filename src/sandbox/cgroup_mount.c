@@ -261,7 +261,10 @@ static int attach_v2(struct sandbox *s, struct plan_mount *m, const struct hiera
 	const uint64_t attrs = m->attr_set | m->tree_set;
 	_cleanup_close_ int mnt = mnt_new("cgroup2", NULL, (unsigned) attrs);
 	if ((mnt == -EPERM || mnt == -EBUSY) && h->v2_point) {
-		mnt = clone_cgroup(h->v2_point, s->has_own[NS_CGROUP] ? s->cgroup.path : "/");
+		char own[CGROUP_PATH_MAX] = "/";
+		if (s->has_own[NS_CGROUP] && *s->cgroup.path && cgroup_path_in_hierarchy(s->cgroup.path, CG_CONTROLLER_MAX_, own) < 0)
+			return err_set(err, ERR_SYSTEM, "%s: '%.200s' is no cgroup", m->dst, s->cgroup.path);
+		mnt = clone_cgroup(h->v2_point, own);
 		int r = mnt < 0 ? mnt : mnt_attr(mnt, attrs, 0, false);
 		if (r < 0)
 			return err_sys(err, r, "%s: binding the host's '%s'", m->dst, h->v2_point);

@@ -164,10 +164,12 @@ static void judge_devices(const struct posture_target *t, const struct posture_f
 	size_t rules = 0;
 	for (const char *p = f->devices; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
 		rules++;
-	bool open = f->devices && f->devices[0] == 'a';
+	bool open = (f->devices && f->devices[0] == 'a') || f->device_filters == 0;
 	bool own_userns = f->ns[NS_USER] != f->host_ns[NS_USER];
 	if (f->devices)
 		SAY(r->value, "%zu nodes in /dev, allow-list of %zu rules%s", f->n_dev_nodes, rules, own_userns ? ", none can be made" : "");
+	else if (f->device_filters > 0)
+		SAY(r->value, "%zu nodes in /dev, a device filter in the kernel%s", f->n_dev_nodes, own_userns ? ", none can be made" : "");
 	else
 		SAY(r->value, "%zu nodes in /dev%s", f->n_dev_nodes, own_userns ? ", none can be made in a user namespace" : "");
 	if (open || *f->dev_extra) {
@@ -175,7 +177,7 @@ static void judge_devices(const struct posture_target *t, const struct posture_f
 		SAY(r->by, "%s", privileged_or(t, "--device"));
 		if (*f->dev_extra)
 			SAY(r->why, "/dev/%s is in reach", f->dev_extra);
-	} else if (!f->devices && !own_userns) {
+	} else if (!f->devices && f->device_filters < 0 && !own_userns) {
 		r->state = POSTURE_ABSENT;
 		SAY(r->why, "this host has no devices cgroup");
 	}

@@ -13,6 +13,7 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "kernel/bpf.h"
 #include "kernel/cgroup.h"
 #include "kernel/confine.h"
 #include "kernel/path.h"
@@ -127,6 +128,7 @@ static void knob(const struct cgroup *cg, enum cg_controller c, const char *v1, 
 static void read_cgroup(int proc, const char *path, struct posture_facts *f)
 {
 	_cleanup_free_ char *s = NULL;
+	f->device_filters = -1;
 	if (read_file(proc, "cgroup", 65536, &s) > 0) {
 		const char *line = strstr(s, ":pids:");
 		line = line ? line + strlen(":pids:") : str_after(s, "0::");
@@ -149,6 +151,8 @@ static void read_cgroup(int proc, const char *path, struct posture_facts *f)
 	char devices[8192];
 	if (cgroup_read(&cg, CG_DEVICES, "devices.list", NULL, devices, sizeof(devices)) == 0)
 		f->devices = strdup(devices);
+	int version, dfd = cgroup_dir(&cg, CG_DEVICES, &version);
+	f->device_filters = dfd >= 0 && version == 2 ? bpf_device_count(dfd) : -1;
 	cgroup_done(&cg);
 }
 

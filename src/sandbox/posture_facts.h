@@ -25,6 +25,7 @@ struct posture_facts {
 	bool has_pids, has_memory, has_cpu;
 	char cgroup[256];           /* path in the pids (or v2) hierarchy */
 	char *devices;              /* owned; devices.list, NULL: no v1 devices cgroup */
+	int device_filters;         /* eBPF programs on its v2 cgroup; -1: v1, or unknown */
 	size_t n_masked, n_masked_seen;     /* covered, existing */
 	size_t n_readonly, n_readonly_seen;
 	char first_open[128];       /* a path that should be covered and is not, "" */
