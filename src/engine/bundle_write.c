@@ -204,6 +204,8 @@ static int make_dirs(struct engine *e, const struct container *c, const struct l
 	_cleanup_close_ int dir = container_dir_open(e, c->id, /* make= */ true);
 	if (dir < 0)
 		return err_sys(err, dir, "making the container's directory");
+	if (c->req->auto_remove) /* its overlay was volatile: the kernel's mark in there forbids a second mount (overlayfs.rst "Volatile mount") */
+		(void) rm_rf_at(dir, "work"); /* a first start has none; what is left is told by the mount */
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
 		if (mkdirat(dir, dirs[i].name, dirs[i].mode) < 0) {
 			if (errno != EEXIST)

@@ -111,6 +111,8 @@ const char *state_name(enum run_state s);
 int state_peek(struct engine *e, const struct container *c, struct run_info *ret, struct err *err);
 /** reap_locked() - record the exit, remove cgroups and bundle, and the container itself when auto-removed. With the lock held. Return: 1 when removed. */
 int reap_locked(struct engine *e, struct container *c, struct err *err);
+/** keep_mark() - the end of a running container's process that follows does not remove it (--rm): it is being restarted. */
+int keep_mark(struct engine *e, const char *id, struct err *err);
 /** remove_locked() - everything of a container that does not run. With the lock held. */
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err);
 

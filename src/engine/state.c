@@ -134,6 +134,18 @@ static void tell_end(struct engine *e, const struct container *c)
 	event_container(e, c, "die", "execDuration", seconds, "exitCode", code, NULL);
 }
 
+/* A restart stops a container that is to be removed when it stops: the mark in its bundle says that this once it is not. */
+#define KEEP_MARK "keep"
+
+int keep_mark(struct engine *e, const char *id, struct err *err)
+{
+	_cleanup_close_ int dir = bundle_open(e, id);
+	_cleanup_close_ int fd = dir < 0 ? dir : openat(dir, KEEP_MARK, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd >= 0 || dir == -ENOENT)
+		return 0; /* or it has ended by itself */
+	return err_sys(err, dir < 0 ? dir : -errno, "marking the bundle");
+}
+
 int reap_locked(struct engine *e, struct container *c, struct err *err)
 {
 	char cgroup[MONITOR_PATH_MAX];
@@ -146,16 +158,17 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	if (rc < 0)
 		return err_wrap(err, "cleaning up container %.12s", c->id);
 	int code = c->exit_code;
-	if (!c->req->auto_remove) {
+	bool goes = c->req->auto_remove && !(dir >= 0 && faccessat(dir, KEEP_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+	if (!goes) {
 		rc = container_save_exit(e, c, err);
 		if (rc < 0)
 			return rc;
 	}
-	if (!c->req->auto_remove && (rc = bundle_remove(e, c->id)) < 0)
+	if (!goes && (rc = bundle_remove(e, c->id)) < 0)
 		return err_sys(err, rc, "removing the bundle of container %.12s", c->id);
 	tell_end(e, c);
 	wait_notify_exit(e, c->id, code);
-	if (!c->req->auto_remove)
+	if (!goes)
 		return 0;
 	rc = remove_locked(e, c, /* volumes= */ true, err);
 	return rc < 0 ? rc : 1;

@@ -183,8 +183,9 @@ int engine_restart(struct engine *e, const struct caller *caller, const char *re
 	int rc = container_find(e, caller->tenant, ref, &c, err);
 	if (rc < 0)
 		return rc;
-	if (c.req->auto_remove)
-		return err_set(err, ERR_UNSUPPORTED, "container %s is removed when it stops (--rm): it cannot be restarted", c.name);
+	rc = c.req->auto_remove ? keep_mark(e, c.id, err) : 0;
+	if (rc < 0)
+		return rc;
 	rc = engine_stop(e, caller, c.id, timeout_s, signal, err);
 	if (rc < 0 && err->kind != ERR_NOT_MODIFIED)
 		return rc;

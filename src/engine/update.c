@@ -72,6 +72,15 @@ static int apply(const struct container *c, struct err *err)
 	return rc;
 }
 
+/* The limits of the record again, as far as it has any: what was refused in the middle must not stay half done. */
+static void take_back(struct engine *e, const char *id)
+{
+	_cleanup_container_ struct container old = {0};
+	struct err ignored;
+	if (container_load(e, id, &old, &ignored) > 0)
+		(void) apply(&old, &ignored); /* the error that is told is the first one */
+}
+
 static int update_locked(struct engine *e, const struct caller *caller, struct container *c, const struct container_request *limits, struct err *err)
 {
 	struct run_info info;
@@ -79,9 +88,12 @@ static int update_locked(struct engine *e, const struct caller *caller, struct c
 	rc = rc < 0 ? rc : merge(c->req, limits, err);
 	rc = rc < 0 ? rc : recheck(c->req, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err);
-	if (rc >= 0 && info.state == RUN_RUNNING)
+	bool live = rc >= 0 && info.state == RUN_RUNNING;
+	if (live)
 		rc = apply(c, err);
 	rc = rc < 0 ? rc : container_save_request(e, c, err);
+	if (rc < 0 && live)
+		take_back(e, c->id);
 	if (rc < 0)
 		return err_wrap(err, "Cannot update container %s", c->id);
 	event_container(e, c, "update", NULL);

@@ -131,6 +131,18 @@ class Verbs:
         self.coffer("restart", name)
         self.assertEqual(self.status(name), "running")
 
+    def test_restart_of_what_is_removed_at_its_end(self):
+        """docker's meaning: --rm counts again from the next end on. What was written is still there."""
+        name = self.up("--rm", script="test -e /kept && echo again >/kept2; touch /kept; " + STAYS)
+        self.assertTrue(coffer.wait_until(lambda: self.coffer("exec", name, "test", "-e", "/kept", check=False).code == 0, 5))
+        before = self.field(name, "{{.State.Pid}}")
+        for _ in range(2):
+            self.coffer("restart", "-t", "5", name)
+        self.assertNotEqual(self.field(name, "{{.State.Pid}}"), before)
+        self.assertTrue(coffer.wait_until(lambda: self.coffer("exec", name, "cat", "/kept2", check=False).out == "again\n", 5))
+        self.coffer("stop", "-t", "5", name)
+        self.assertTrue(coffer.wait_until(lambda: self.coffer("inspect", name, check=False).code == 1, 5))
+
     def test_container_prune(self):
         for label in ("keep", "go"):
             self.coffer("run", "--name", self.unique(label), "-l", label, "--network", "none", self.IMAGE, "sh", "-c", "head -c 5000 /dev/zero >/f")
