@@ -18,6 +18,7 @@
 #include "base/log.h"
 
 #define STACK_BYTES (256 << 10)
+#define STOP_PATIENCE_S 4 /* with answers that nobody reads */
 
 struct server {
 	struct engine *engine;  /* borrowed */
@@ -238,14 +239,27 @@ static int accept_one(struct server *s, int listen_fd)
 	return 0;
 }
 
-/* Waiting requests see their connection's end; idle ones read it. */
-static void shut_all(struct server *s)
+static void shut_all(struct server *s, int how)
 {
 	(void) pthread_mutex_lock(&s->lock);
 	for (struct connection *cn = s->list; cn; cn = cn->next)
 		if (http_peer_fd(cn->peer) >= 0)
-			(void) shutdown(http_peer_fd(cn->peer), SHUT_RD); /* a peer that left already is fine, too */
+			(void) shutdown(http_peer_fd(cn->peer), how); /* a peer that left already is fine, too */
 	(void) pthread_mutex_unlock(&s->lock);
+}
+
+/* Waiting requests see their connection's end, idle ones read it, busy ones are answered; a peer that does not read its answer is not waited for. */
+static void end_all(struct server *s)
+{
+	struct timespec until;
+	shut_all(s, SHUT_RD);
+	(void) clock_gettime(CLOCK_REALTIME, &until); /* cannot fail */
+	until.tv_sec += STOP_PATIENCE_S;
+	(void) pthread_mutex_lock(&s->lock);
+	while (s->running > 0 && pthread_cond_timedwait(&s->left, &s->lock, &until) == 0)
+		continue;
+	(void) pthread_mutex_unlock(&s->lock);
+	shut_all(s, SHUT_RDWR);
 }
 
 int api_serve_listeners(struct engine *e, const int *listen_fds, size_t n, int stop_fd)
@@ -267,7 +281,7 @@ int api_serve_listeners(struct engine *e, const int *listen_fds, size_t n, int s
 			if (fds[i].revents)
 				r = accept_one(&s, fds[i].fd);
 	}
-	shut_all(&s);
+	end_all(&s);
 	server_done(&s);
 	return r;
 }

@@ -242,6 +242,20 @@ class Life(daemon.DaemonTest):
         self.start_daemon()
         self.assertEqual(self.state(cid)["Status"], "running")
 
+    def test_bug_a_client_that_does_not_read_does_not_hold_up_the_end(self):
+        """A log that nobody reads filled the socket, and SIGTERM waited for its thread for ever."""
+        cid = self.started("sh", "-c", "dd if=/dev/zero bs=1M count=4 2>/dev/null | tr '\\0' x | fold -w 100; echo end >&2; sleep 100")
+        self.assertTrue(coffer.wait_until(lambda: b"end" in self.api("GET", f"/containers/{cid}/logs?stderr=1").body, 20))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(self.sock)
+            s.sendall(f"GET /containers/{cid}/logs?follow=1&stdout=1 HTTP/1.1\r\nHost: d\r\n\r\n".encode())
+            self.assertTrue(s.recv(10))
+            time.sleep(0.3)
+            code, seconds = self.daemon.stop()
+        self.assertEqual(code, 0)
+        self.assertLess(seconds, 10)
+        self.start_daemon()
+
     def test_trash_is_emptied_behind_removals(self):
         cid = self.create("true")
         self.api("POST", f"/containers/{cid}/start")
