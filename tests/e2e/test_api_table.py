@@ -375,6 +375,17 @@ class Facts(daemon.DaemonTest):
         self.assertEqual([(e["Action"], e["Actor"]["Attributes"]["name"]) for e in seen], [("create", "elsewhere"), ("destroy", "elsewhere")])
         r.connection.close()
 
+    def test_events_keep_the_newest(self):
+        c = daemon.UnixConnection(self.sock)
+        for _ in range(520):
+            for method, target, body in (("POST", "/volumes/create", b'{"Name":"ring"}'), ("DELETE", "/volumes/ring", None)):
+                c.request(method, target, body, {"Content-Type": "application/json"} if body else {})
+                c.getresponse().read()
+        c.close()
+        rows = [json.loads(line) for line in self.api("GET", f"/events?since=1&until={time.time():.3f}").text.splitlines()]
+        self.assertEqual((len(rows), rows[-1]["Action"], rows[0]["Action"]), (1024, "destroy", "create"))
+        self.assertEqual([r["timeNano"] for r in rows], sorted(r["timeNano"] for r in rows))
+
     def daemon_hidden(self, do):
         """While @do runs, coffer does not find the daemon's socket."""
         away = self.sock + ".away"

@@ -219,6 +219,9 @@ class Life(daemon.DaemonTest):
         self.assertEqual(self.state(running)["Status"], "running")
         self.assertEqual((self.state(ending)["Status"], self.state(ending)["ExitCode"]), ("exited", 5))
         self.assertEqual(self.api("GET", f"/containers/{removed}/json").status, 404)
+        # its mailbox for events goes with the first event that finds nobody there
+        self.api("POST", "/volumes/create", {"Name": "any"})
+        self.assertEqual([n.split(".")[0] for n in os.listdir(os.path.join(self.run_dir, "events"))], [str(self.daemon.proc.pid)])
 
     def test_a_container_of_an_embedded_engine_is_the_daemons_too(self):
         self.daemon.stop()
