@@ -211,7 +211,7 @@ static int respond_fixed(struct call *c, const struct route *route)
 
 int api_handle(struct call *c)
 {
-	static const char *const repeatable[] = {"changes", "names", "platform", "platforms", "t", NULL};
+	static const char *const repeatable[] = {"changes", "names", "platform", "platforms", "t", "type", NULL};
 	struct err err = {0};
 	const char *path;
 	int r = 0;

@@ -63,7 +63,8 @@ static void write_list_or_null(struct json_writer *w, const char *key, char *con
 		jw_null(w, key);
 }
 
-static void write_summary(struct json_writer *w, const struct image *i, int minor)
+/* @containers, @shared: -1 when nobody has looked. */
+static void write_summary(struct json_writer *w, const struct image *i, int minor, int64_t containers, int64_t shared)
 {
 	static char *none[] = {(char *) "<none>:<none>", NULL};
 	jw_obj(w, NULL);
@@ -75,9 +76,9 @@ static void write_summary(struct json_writer *w, const struct image *i, int mino
 	jw_uint(w, "Size", i->size_bytes);
 	if (minor < VERSION_NO_VIRTUAL_SIZE)
 		jw_uint(w, "VirtualSize", i->size_bytes);
-	jw_int(w, "SharedSize", -1);
+	jw_int(w, "SharedSize", shared);
 	write_labels(w, i->config);
-	jw_int(w, "Containers", -1);
+	jw_int(w, "Containers", containers);
 	jw_end(w);
 }
 
@@ -239,10 +240,26 @@ int image_list_handler(struct call *c, struct err *err)
 		if (r < 0)
 			return r;
 		if (r > 0)
-			write_summary(&c->w, *i, c->minor);
+			write_summary(&c->w, *i, c->minor, -1, -1);
 	}
 	jw_end(&c->w);
 	return 0;
+}
+
+int image_usage_write(struct call *c, struct json_writer *w, struct err *err)
+{
+	_cleanup_(images_freep) struct image **images = NULL;
+	int r = image_list(engine_images(c->engine), c->caller->tenant, &images, err);
+	if (r < 0)
+		return r;
+	jw_arr(w, NULL);
+	for (struct image **i = images; r >= 0 && i && *i; i++) {
+		int64_t n = 0;
+		r = engine_image_containers(c->engine, c->caller, (*i)->id, &n, err);
+		write_summary(w, *i, c->minor, n, 0);
+	}
+	jw_end(w);
+	return r;
 }
 
 static void write_config(struct json_writer *w, const char *key, const struct image_config *cfg)

@@ -110,6 +110,9 @@ HANDLER(image_prune_handler);
 HANDLER(network_prune_handler);
 HANDLER(build_prune_handler);
 HANDLER(plugin_list_handler);
+HANDLER(df_handler);
+/** image_usage_write() - every image, with how many containers were made of it, as an array. */
+int image_usage_write(struct call *c, struct json_writer *w, struct err *err);
 HANDLER(events_handler);
 HANDLER(exec_create_handler);
 HANDLER(exec_start_handler);

@@ -80,7 +80,7 @@ static const struct route routes[] = {
 	{"POST", "/commit", NULL},
 	{"POST", "/auth", NULL},
 	{"GET", "/events", events_handler},
-	{"GET", "/system/df", NULL},
+	{"GET", "/system/df", df_handler},
 	/* anything but 101 tells buildx that there is no BuildKit here */
 	{"POST", "/session", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},
 	{"POST", "/grpc", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},

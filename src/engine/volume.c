@@ -115,11 +115,10 @@ int volume_delete_unused(struct engine *e, const char *tenant, const char *name,
 
 /* Engine API */
 
-static void write_volume(struct engine *e, struct json_writer *w, const char *name, int64_t created_ns, const char *labels, bool anonymous)
+static void write_volume_members(struct engine *e, struct json_writer *w, const char *name, int64_t created_ns, const char *labels, bool anonymous)
 {
 	char when[TIME_RFC3339_MAX];
 	_cleanup_free_ char *path = volume_path(e, name);
-	jw_obj(w, NULL);
 	jw_str(w, "CreatedAt", time_format_rfc3339(when, created_ns / NSEC_PER_SEC * NSEC_PER_SEC, /* fixed= */ false));
 	jw_str(w, "Driver", "local");
 	if (labels)
@@ -134,6 +133,12 @@ static void write_volume(struct engine *e, struct json_writer *w, const char *na
 	jw_str(w, "Name", name);
 	jw_null(w, "Options");
 	jw_str(w, "Scope", "local");
+}
+
+static void write_volume(struct engine *e, struct json_writer *w, const char *name, int64_t created_ns, const char *labels, bool anonymous)
+{
+	jw_obj(w, NULL);
+	write_volume_members(e, w, name, created_ns, labels, anonymous);
 	jw_end(w);
 }
 
@@ -225,6 +230,27 @@ static uint64_t volume_bytes(struct engine *e, const char *name)
 	_cleanup_close_ int top = openat(e->state_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_close_ int dir = top < 0 ? top : openat(top, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	return dir < 0 ? 0 : disk_bytes(take_fd(&dir));
+}
+
+int engine_volume_usage(struct engine *e, const struct caller *caller, struct json_writer *w, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT " VOLUME_COLUMNS ",(SELECT count(*) FROM container_volume u WHERE u.tenant=volume.tenant AND u.volume=volume.name)"
+			  " FROM volume WHERE tenant=?1 ORDER BY name", "s", caller->tenant);
+	if (rc < 0)
+		return rc;
+	jw_arr(w, NULL);
+	while ((rc = db_step(st, err)) > 0) {
+		jw_obj(w, NULL);
+		write_volume_members(e, w, db_text(st, 0), db_int(st, 1), db_text(st, 2), db_int(st, 3) != 0);
+		jw_obj(w, "UsageData");
+		jw_uint(w, "Size", volume_bytes(e, db_text(st, 0)));
+		jw_int(w, "RefCount", db_int(st, 4));
+		jw_end(w);
+		jw_end(w);
+	}
+	jw_end(w);
+	return rc;
 }
 
 int engine_volume_prune(struct engine *e, const struct caller *caller, const struct json *filters, bool all, struct json_writer *w, struct err *err)

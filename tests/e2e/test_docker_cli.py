@@ -7,6 +7,7 @@ The same tests for both: the classes at the end differ in the program alone. A m
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -549,6 +550,14 @@ class Docker(daemon.DaemonTest):
         self.docker("volume", "create", name)
         self.assertEqual(self.docker("volume", "rm", name).word, name)
         self.assertFails(self.docker("volume", "rm", name, check=False), 1, "no such volume")
+
+    def test_disk_usage(self):
+        name = self.unique("df")
+        self.up("-v", name + ":/v", script="head -c 7000 /dev/zero >/v/f; head -c 3000 /dev/zero >/own; " + STAYS)
+        rows = {r["Type"]: r for r in (json.loads(line) for line in self.docker("system", "df", "--format", "{{json .}}").lines)}
+        self.assertEqual(sorted(rows), ["Build Cache", "Containers", "Images", "Local Volumes"])
+        self.assertNotEqual(rows["Images"]["Size"], "0B")
+        self.assertTrue(coffer.wait_until(lambda: re.search(rf"^{name} +1 +7kB$", self.docker("system", "df", "-v").out, re.M), 5), self.docker("system", "df", "-v").out)
 
     # -- events -------------------------------------------------------------------------------------------------
 

@@ -333,6 +333,23 @@ int engine_volume_list(struct engine *e, const struct caller *c, const struct js
 	return 0;
 }
 
+int engine_volume_usage(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err)
+{
+	jw_raw(w, NULL, "[]");
+	return 0;
+}
+
+uint64_t engine_layers_bytes(struct engine *e)
+{
+	return 4242;
+}
+
+int engine_image_containers(struct engine *e, const struct caller *c, const char *image_id, int64_t *ret, struct err *err)
+{
+	*ret = 2;
+	return 0;
+}
+
 int engine_volume_create(struct engine *e, const struct caller *c, const char *name, const struct json *labels, struct json_writer *w, struct err *err)
 {
 	note("volume_create(%s,%zu)", name ? name : "-", json_len(labels));
@@ -621,6 +638,10 @@ static void test_table(void **state)
 		{"POST /images/prune", NULL, 200, "{}", "prune(images,0)"},
 		{"POST /containers/prune?filters=%7B%22label%22%3A%7B%22a%22%3Atrue%7D%7D", NULL, 200, "{}", "prune(containers,1)"},
 		{"POST /containers/prune?filters=x", NULL, 400, "invalid filter", NULL},
+		{"GET /system/df?type=volume&type=image", NULL, 200, "{\"LayersSize\":4242,\"Images\":[{", NULL},
+		{"GET /system/df?type=volume&type=image", NULL, 200, "\"SharedSize\":0,\"Labels\":{\"k\":\"v\"},\"Containers\":2}", NULL},
+		{"GET /system/df?type=volume", NULL, 200, "{\"LayersSize\":0,\"Images\":null,\"Containers\":null,\"Volumes\":[],\"BuildCache\":[]}\n", NULL},
+		{"GET /system/df?type=x", NULL, 400, "unknown object type: x", NULL},
 		{"POST /networks/prune", NULL, 200, "{\"NetworksDeleted\":null}\n", NULL},
 		{"POST /build/prune", NULL, 200, "{\"CachesDeleted\":null,\"SpaceReclaimed\":0}\n", NULL},
 		{"POST /volumes/create", "{\"Name\":\"v1\",\"Driver\":\"local\",\"DriverOpts\":{},\"Labels\":{\"a\":\"b\"}}", 201, "{\"Ref\":\"v1\"}", "volume_create(v1,1)"},
