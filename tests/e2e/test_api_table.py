@@ -249,7 +249,7 @@ class Facts(daemon.DaemonTest):
                 self.fits(schema, "POST", path, status, a.json())
         self.api("POST", "/images/busybox/tag?repo=gone&tag=1")
         self.fits(schema, "DELETE", "/images/{name}", 200, self.api("DELETE", "/images/gone:1").json())
-        for line in self.api("GET", f"/events?since=1&until={time.time():.3f}").text.splitlines():
+        for line in self.api("GET", f"/events?since=1&until={time.time() + 0.01:.3f}").text.splitlines():
             found = []
             schema.check(schema.doc["definitions"]["EventMessage"], {k: v for k, v in json.loads(line).items() if k not in ("status", "id", "from")}, "event", found)
             self.assertEqual(found, [], line)
@@ -382,7 +382,7 @@ class Facts(daemon.DaemonTest):
                 c.request(method, target, body, {"Content-Type": "application/json"} if body else {})
                 c.getresponse().read()
         c.close()
-        rows = [json.loads(line) for line in self.api("GET", f"/events?since=1&until={time.time():.3f}").text.splitlines()]
+        rows = [json.loads(line) for line in self.api("GET", f"/events?since=1&until={time.time() + 0.01:.3f}").text.splitlines()]
         self.assertEqual((len(rows), rows[-1]["Action"], rows[0]["Action"]), (1024, "destroy", "create"))
         self.assertEqual([r["timeNano"] for r in rows], sorted(r["timeNano"] for r in rows))
 
