@@ -113,6 +113,8 @@ class Paths(oci.OciTest):
         self.assertEqual(oci.cgroups_of(f"coffer-oci-{name}"), set())
 
     def test_bad_paths_are_refused(self):
+        if os.environ.get("COFFER_TEST_RUNTIME"):
+            self.fail("not with another runtime: runc takes '/' and removes what is empty on the whole host afterwards")
         for path in ("/", "/..", "../x", "/a/../../b", "/a/./b", "/" + "x" * 300, "/" + "y/" * 300):
             c = oci.config("true")
             c["linux"]["cgroupsPath"] = path
