@@ -2,6 +2,7 @@
 /* A container's directories: made, opened, read and written. */
 #include "kernel/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -136,16 +137,38 @@ int cgroup_dir_make(const struct cgroup *cg, int c, bool *ret_made)
 	return r < 0 ? r : make_path(cg->layout.mount[c], path, &w, ret_made);
 }
 
+/* Whether anybody is in the cgroup or below it: who removes the one kills the others. Return: 0 nobody, -EADDRINUSE, other -errno. */
+static int check_empty(int fd, int depth)
+{
+	char c;
+	_cleanup_close_ int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC), again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (procs < 0 || again < 0)
+		return -errno;
+	ssize_t n = read(procs, &c, 1);
+	if (n != 0 && !(n < 0 && errno == EOPNOTSUPP)) /* EOPNOTSUPP: a threaded cgroup of v2 */
+		return n > 0 ? -EADDRINUSE : -errno;
+	DIR *d = depth < 32 ? fdopendir(again) : NULL;
+	if (!d)
+		return depth < 32 ? -errno : -EADDRINUSE; /* deeper than anybody looks: not ours to take */
+	(void) take_fd(&again);
+	int r = 0;
+	struct dirent *e;
+	while (r == 0 && (e = readdir(d))) {
+		if (e->d_type != DT_DIR || e->d_name[0] == '.')
+			continue;
+		_cleanup_close_ int sub = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		r = sub < 0 ? (errno == ENOENT ? 0 : -errno) : check_empty(sub, depth + 1);
+	}
+	(void) closedir(d);
+	return r;
+}
+
 /* An existing directory of a path that a stranger names: nobody may be in it already, and nobody may have frozen it. */
 static int check_joined(int fd)
 {
-	char c;
-	_cleanup_close_ int procs = openat(fd, "cgroup.procs", O_RDONLY | O_CLOEXEC);
-	if (procs < 0)
-		return -errno;
-	ssize_t n = read(procs, &c, 1);
-	if (n != 0)
-		return n > 0 ? -EADDRINUSE : errno == EOPNOTSUPP ? 0 : -errno; /* EOPNOTSUPP: a threaded cgroup of v2 */
+	int r = check_empty(fd, 0);
+	if (r < 0)
+		return r;
 	static const char *const freezers[][2] = {{"freezer.state", "FR"}, {"cgroup.freeze", "1"}};
 	for (size_t i = 0; i < ARRAY_LEN(freezers); i++) {
 		_cleanup_free_ char *state = NULL;

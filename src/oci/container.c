@@ -206,7 +206,11 @@ int container_create(const struct oci *o, const char *id, struct container *ret,
 	ret->dir = openat(ret->root, ret->id, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (ret->dir < 0)
 		return err_sys(err, -errno, "container '%s': opening its directory", id);
-	return container_lock(ret, err);
+	r = container_lock(ret, err);
+	/* between our mkdir and our lock somebody may have taken the directory for an abandoned one, and made the container */
+	if (r < 0 || faccessat(ret->dir, CONTAINER_CONFIG, F_OK, 0) == 0)
+		return err_set(err, ERR_CONFLICT, "container with id '%s' already exists", id);
+	return 0;
 }
 
 int container_save(struct container *c, struct err *err)

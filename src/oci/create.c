@@ -71,6 +71,7 @@ static int gather(struct plan *p, struct created *c, struct err *err)
 	int r = preserve_fds(p->opt->preserve_fds, &p->preserve, &p->listen, err);
 	r = r < 0 ? r : open_bundle(p, err);
 	r = r < 0 ? r : read_document(p, &c->spec, err);
+	r = r < 0 ? r : sandbox_seal(c->spec, err);
 	r = r < 0 ? r : console_check(c->spec->process.terminal, p->how != CREATE_FOREGROUND, p->opt->console_socket, err);
 	r = r < 0 ? r : preserve_environment(&c->spec->process, p->listen, err);
 	if (r == 0 && p->how == CREATE_FOREGROUND)
@@ -139,6 +140,7 @@ static int start(const struct oci *o, const struct plan *p, struct created *c, s
 		.id = c->c.id,
 		.bundle = p->bundle,
 		.start_fd = take_fd(&start_fd),
+		.lock_fd = c->c.dir,
 		.preserve_fds = p->preserve,
 		.report_fd = -EBADF,
 		.stdio = {-EBADF, -EBADF, -EBADF},
@@ -226,6 +228,7 @@ int create_container(const struct oci *o, const char *id, const struct create_op
 	r = save_config(&ret->c, &p, err);
 	r = r < 0 ? r : start(o, &p, ret, err);
 	r = r < 0 ? r : save(&p, ret, err);
+	r = r < 0 ? r : sandbox_proceed(&ret->started, err);
 	if (r < 0)
 		undo(&p, ret);
 	return r;

@@ -33,7 +33,7 @@ struct created {
 	sigset_t before; /* signal mask of the caller */
 	bool blocked;
 };
-#define CREATED_INIT {.c = CONTAINER_INIT, .started = {.init = PIDREF_NULL, .console_fd = -EBADF}}
+#define CREATED_INIT {.c = CONTAINER_INIT, .started = {.init = PIDREF_NULL, .wait_fd = -EBADF, .console_fd = -EBADF}}
 
 enum create_how {
 	CREATE_WAITING, /* init waits for `start` */

@@ -242,13 +242,17 @@ static int follow(const struct container *c, int64_t interval_ns, struct err *er
 		return oom;
 	usec_t step = (usec_t) interval_ns / 1000, next = now_usec() + step;
 	uint64_t seen = 0;
+	int looks = 0; /* v1 tells of an OOM before it has chosen and counted the victim: look again for a moment */
 	for (;;) {
 		struct pollfd p[] = {{.fd = oom, .events = POLLIN}, {.fd = pidfd, .events = POLLIN}};
 		usec_t now = now_usec();
-		int n = poll(p, 2, now < next ? (int) MIN((next - now) / USEC_PER_MSEC + 1, (usec_t) 3600000) : 0);
+		usec_t wait_ms = now < next ? MIN((next - now) / USEC_PER_MSEC + 1, (usec_t) (looks > 0 ? 10 : 3600000)) : 0;
+		int n = poll(p, 2, (int) wait_ms);
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, -errno, "poll");
-		int r = n > 0 && p[0].revents ? sandbox_oom_next(c->rec->cgroup_path, container_flags(c), oom, &seen) : 0;
+		bool told = n > 0 && p[0].revents;
+		looks = told ? 50 : MAX(looks - 1, 0);
+		int r = told || looks > 0 || now >= next ? sandbox_oom_next(c->rec->cgroup_path, container_flags(c), oom, &seen) : 0;
 		if (r < 0)
 			return r == -ENOENT ? 0 : err_sys(err, r, "watching for OOMs");
 		if (r > 0 && (r = print_oom(c, err)) < 0)

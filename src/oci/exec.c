@@ -198,6 +198,7 @@ static int describe(struct exec_run *x, const char **args, size_t n, struct err 
 	r = r < 0 ? r : container_open(x->o, args[0], &x->c, err);
 	r = r < 0 ? r : check_status(&x->c, opt, err);
 	r = r < 0 ? r : container_config(&x->c, &x->spec, err);
+	r = r < 0 ? r : sandbox_seal(x->spec, err);
 	if (r < 0)
 		return r;
 	x->p = opt->process ? &x->process : &x->spec->process;
@@ -254,7 +255,7 @@ static int finish(struct exec_run *x, int console, struct signals *signals, stru
 static int run_exec(struct oci *o, void *options, const char **args, size_t n, struct err *err)
 {
 	const struct exec_options *opt = options;
-	_cleanup_(exec_run_done) struct exec_run x = {.o = o, .opt = opt, .c = CONTAINER_INIT, .started = {.init = PIDREF_NULL, .console_fd = -EBADF}};
+	_cleanup_(exec_run_done) struct exec_run x = {.o = o, .opt = opt, .c = CONTAINER_INIT, .started = {.init = PIDREF_NULL, .wait_fd = -EBADF, .console_fd = -EBADF}};
 	_cleanup_signals_ struct signals signals = SIGNALS_INIT;
 	_cleanup_close_ int console = -EBADF;
 	if (n < 2 && !opt->process)

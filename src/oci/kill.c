@@ -44,7 +44,12 @@ static int kill_one(const struct oci *o, const char *id, void *ctx, struct err *
 	r = pidfd < 0 ? pidfd : process_kill(pidfd, k->sig);
 	if (r == -ESRCH)
 		return err_set(err, ERR_CONFLICT, "container not running: '%s' has stopped", id);
-	return r < 0 ? err_sys(err, r, "container '%s': signal %d", id, k->sig) : 0;
+	if (r < 0)
+		return err_sys(err, r, "container '%s': signal %d", id, k->sig);
+	struct err ignored;
+	if (k->sig == SIGKILL && *c.rec->cgroup_path)
+		(void) sandbox_resume(c.rec->cgroup_path, container_flags(&c), &ignored); /* a frozen process of v1 dies when it thaws (freezer-subsystem.rst) */
+	return 0;
 }
 
 static int run_kill(struct oci *o, void *options, const char **args, size_t n, struct err *err)

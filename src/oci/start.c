@@ -2,6 +2,7 @@
 /* start: lets a created container's init go on to its command. */
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "oci/container.h"
@@ -17,6 +18,9 @@ static int take_socket(struct container *c, struct err *err)
 		return 0;
 	if (status == STATUS_CREATED && errno != ENOENT)
 		return err_sys(err, -errno, "container '%s': renaming its start socket", c->id);
+	/* a start that was killed between the rename and its word to init: init still listens there */
+	if (status == STATUS_RUNNING && faccessat(c->dir, CONTAINER_STARTED, F_OK, 0) == 0)
+		return 1;
 	return err_set(err, ERR_CONFLICT, "cannot start container '%s': it is %s already", c->id, status_name(status));
 }
 
@@ -30,7 +34,10 @@ static int run_start(struct oci *o, void *options, const char **args, size_t n, 
 		return r;
 	char path[64];
 	(void) snprintf(path, sizeof(path), "/proc/self/fd/%d/" CONTAINER_STARTED, c.dir); /* an address has room for 107 bytes only (unix(7)) */
+	bool again = r > 0;
 	r = sandbox_go(path, err);
+	if (r < 0 && again && err->kind == ERR_NOT_FOUND)
+		return err_set(err, ERR_CONFLICT, "cannot start container '%s': it is running already", c.id);
 	if (r < 0)
 		return err_wrap(err, "starting container '%s'", c.id);
 	if (!c.rec->has_poststart)

@@ -30,7 +30,7 @@ void sandbox_ctx_init(struct sandbox *s)
 {
 	*s = (struct sandbox) {
 		.bundle_fd = -EBADF, .report_fd = -EBADF, .stdio = {-EBADF, -EBADF, -EBADF}, .trace_fd = -EBADF, .sync = {-EBADF, -EBADF},
-		.userns_fd = -EBADF, .rootfs_mnt = -EBADF, .child = PIDREF_NULL, .root_fd = -EBADF, .proc_fd = -EBADF, .start_fd = -EBADF, .peer_fd = -EBADF, .caller_mnt_fd = -EBADF,
+		.userns_fd = -EBADF, .rootfs_mnt = -EBADF, .child = PIDREF_NULL, .root_fd = -EBADF, .proc_fd = -EBADF, .start_fd = -EBADF, .peer_fd = -EBADF, .lock_fd = -EBADF, .caller_mnt_fd = -EBADF,
 		.ext = &no_ext, .lsm = LSM_STATE_NULL,
 	};
 	for (int k = 0; k < NS_KIND_MAX_; k++)
@@ -46,6 +46,12 @@ static bool in_nested_userns(void)
 	if (read_file(AT_FDCWD, "/proc/self/uid_map", 64u << 10, &map) > 0)
 		(void) sscanf(map, "%u %u %u", &v[0], &v[1], &v[2]);
 	return v[0] != 0 || v[1] != 0 || v[2] != UINT32_MAX;
+}
+
+void creator_rights(struct sandbox *s)
+{
+	s->rootless = geteuid() != 0;
+	s->nested = !s->rootless && in_nested_userns();
 }
 
 static int step_config(struct sandbox *s, struct err *err)
@@ -64,8 +70,7 @@ static int step_config(struct sandbox *s, struct err *err)
 		if (!s->spec->process.args)
 			return err_set(err, ERR_INVALID, "process: missing: a container needs something to run");
 		s->spec->process.has_caps = true; /* none named: none held (config.md "capabilities") */
-		s->rootless = geteuid() != 0;
-		s->nested = !s->rootless && in_nested_userns();
+		creator_rights(s);
 	} else
 		s->ext = &s->spec->coffer;
 	return plan_build(s->spec, s->flags, &s->plan, err);
@@ -228,6 +233,7 @@ void creator_init(struct sandbox *s, const struct sandbox_args *args)
 	s->id = args->id;
 	s->bundle = args->bundle;
 	s->start_fd = args->start_fd > 0 ? args->start_fd : -EBADF;
+	s->lock_fd = args->lock_fd > 0 ? args->lock_fd : -EBADF;
 	s->preserve_fds = args->preserve_fds;
 	s->bundle_fd = args->bundle_fd;
 	s->report_fd = args->report_fd;

@@ -43,14 +43,28 @@ static int read_documents(struct exec_ctx *x, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	s->process = x->args->process;
-	if (s->process)
+	if (x->args->process) {
+		x->process = *x->args->process; /* its members stay the caller's */
+		s->process = &x->process;
 		return 0;
+	}
 	ssize_t n = read_file(s->bundle_fd, x->args->exec_file, EXEC_MAX, &text);
 	if (n < 0)
 		return err_sys(err, (int) n, "reading %s", x->args->exec_file);
 	s->process = &x->process;
 	return exec_spec_parse(text, (size_t) n, &x->process, &x->ext, err);
+}
+
+/* What a foreign process document leaves out is the container's own, never the caller's (as runc; config.md says nothing of exec). */
+static void inherit(struct process_spec *p, const struct process_spec *own)
+{
+	if (!p->has_caps && own->has_caps)
+		p->caps = own->caps;
+	p->has_caps = true; /* none named anywhere: none held */
+	if (!p->apparmor_profile)
+		p->apparmor_profile = own->apparmor_profile;
+	if (!p->selinux_label)
+		p->selinux_label = own->selinux_label;
 }
 
 static int step_documents(struct exec_ctx *x, struct err *err)
@@ -60,7 +74,8 @@ static int step_documents(struct exec_ctx *x, struct err *err)
 	if (r < 0)
 		return r;
 	if (sandbox_obeys(s)) {
-		s->rootless = geteuid() != 0;
+		creator_rights(s);
+		inherit(&x->process, &s->spec->process);
 		s->compile = x->compile;
 	} else {
 		x->ext.present = true;

@@ -218,6 +218,7 @@ _Noreturn void init_main(struct sandbox *s)
 {
 	struct err err;
 	s->peer_fd = safe_close(s->peer_fd); /* with a copy of it we would not see the caller go */
+	s->lock_fd = safe_close(s->lock_fd); /* a lock lives as long as any copy of its descriptor (flock(2)) */
 	signals_reset(); /* the caller may hold some back for itself */
 	if (steps_run(init_steps, n_init_steps, s, s->fail_step, s->trace_fd, &err) < 0)
 		sandbox_fail(s, &err);

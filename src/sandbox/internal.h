@@ -35,6 +35,7 @@ struct sandbox {
 	const char *config_file; /* borrowed; name in the bundle */
 	const char *id, *bundle; /* borrowed; for the state that hooks read; NULL with the engine */
 	int32_t host_pid;      /* the new process as its starter sees it; 0 until it was asked */
+	int lock_fd;           /* borrowed; the caller's lock, which init must not hold; -EBADF */
 	int start_fd;          /* owned; where init waits for OCI's start; -EBADF: it does not */
 	unsigned preserve_fds;
 	int bundle_fd;         /* borrowed */
@@ -86,6 +87,8 @@ static inline bool sandbox_obeys(const struct sandbox *s)
 }
 
 void sandbox_ctx_init(struct sandbox *s);
+/** creator_rights() - what the caller of a foreign document is: fills rootless and nested. */
+void creator_rights(struct sandbox *s);
 /** creator_init() - a context from @args. */
 void creator_init(struct sandbox *s, const struct sandbox_args *args);
 /** creator_prepare() - the creator's steps up to the first that changes it. creator_finish() - the rest, with the clone. Return: 0; <0: init, if

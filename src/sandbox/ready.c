@@ -7,7 +7,10 @@
  *     <- REPORT_HOOKS ---------------------- stands before its pivot
  *     prestart, createRuntime
  *     its pid ----------------------------->  createContainer; pivot
- *     <- REPORT_READY ----------------------  closes this socket, accepts on start_fd
+ *     <- REPORT_READY ----------------------  everything made and checked
+ *     (the caller writes its record)
+ *   sandbox_proceed()
+ *     one byte ---------------------------->  closes this socket, accepts on start_fd (or goes on at once)
  *   sandbox_go()
  *     one byte ---------------------------->  startContainer
  *     <- REPORT_GOES -----------------------  seccomp; execve
@@ -65,13 +68,15 @@ int start_hooks_before_pivot(struct sandbox *s, struct err *err)
 
 static int wait_for_start(struct sandbox *s, struct err *err)
 {
+	struct report ready = {.kind = REPORT_READY};
+	char go;
+	int e = report_send(s->report_fd, &ready, -EBADF);
+	if (e < 0)
+		return err_sys(err, e, "reporting that the container is created");
+	if (recv(s->report_fd, &go, 1, 0) != 1)
+		_exit(1); /* the caller has gone before it wrote down that we are here: nobody would ever find us */
 	if (s->start_fd >= 0) {
-		struct report r = {.kind = REPORT_READY};
-		int e = report_send(s->report_fd, &r, -EBADF);
-		if (e < 0)
-			return err_sys(err, e, "reporting that the container is created");
 		s->report_fd = safe_close(s->report_fd);
-		char go;
 		do
 			s->report_fd = accept4(s->start_fd, NULL, NULL, SOCK_CLOEXEC);
 		while (s->report_fd < 0 && errno == EINTR);
@@ -81,7 +86,7 @@ static int wait_for_start(struct sandbox *s, struct err *err)
 		s->start_fd = safe_close(s->start_fd);
 	}
 	struct oci_state st = state_of(s, "created");
-	int e = s->id ? hooks_run(s->spec, HOOK_START_CONTAINER, &st, err) : 0;
+	e = s->id ? hooks_run(s->spec, HOOK_START_CONTAINER, &st, err) : 0;
 	if (e < 0)
 		return e;
 	struct report r = {.kind = REPORT_GOES}; /* from here on a closed socket means the command */

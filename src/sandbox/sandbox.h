@@ -47,6 +47,7 @@ struct sandbox_args {
 	const char *id, *bundle; /* borrowed; for the state that hooks read; NULL with the engine */
 	int start_fd;  /* owned; listening SOCK_SEQPACKET unix socket on which init accepts one connection and reads one byte before it goes on to the
 			* command (OCI create and start); that connection then carries its reports (sandbox_go()); <= 0: goes on at once */
+	int lock_fd;   /* borrowed; a descriptor whose lock the new process must not keep alive; <= 0: none */
 	unsigned preserve_fds; /* --preserve-fds: descriptors 3 .. 3+N-1 stay open in the command */
 	int report_fd; /* owned; SOCK_SEQPACKET, CLOEXEC; its EOF means "exec'ed" */
 	int stdio[3];  /* owned; the container's ends; -EBADF: the caller's own 0, 1, 2; ignored when process.terminal (then the pty is made inside) */
@@ -60,6 +61,8 @@ _Noreturn void sandbox_create(const struct sandbox_args *args);
 /* What sandbox_start() and sandbox_exec_start() leave behind. */
 struct sandbox_started {
 	struct pidref init; /* owned; our own child (of the caller) */
+	int wait_fd;        /* owned; where init waits for sandbox_proceed(); closed without it, init leaves */
+	bool waits;         /* it will wait again, on start_fd */
 	int console_fd;     /* owned; the terminal's master when process.terminal, else -EBADF */
 	char cgroup_path[512]; /* below each hierarchy's root, as sandbox_cleanup() takes it; "": none */
 	bool systemd; /* the cgroup is a scope of systemd's */
@@ -67,10 +70,19 @@ struct sandbox_started {
 
 /** sandbox_start() - a container for a caller that stays itself (coffer-oci): the caller is the creator, or forks one where namespaces are joined by path;
  *  init is the caller's child. @args->report_fd is ignored: this call reads the reports itself, runs prestart and createRuntime hooks in the caller's namespaces
- *  when init stands before its pivot, and takes the terminal. With start_fd it returns when init waits there (state "created"), without when the
- *  command was exec'ed. Return: 0 with *@ret; <0 with @err (ERR_CMD_NOT_FOUND, ERR_CMD_DENIED for the command itself): init is killed and reaped, its cgroup removed.
+ *  when init stands before its pivot, and takes the terminal. It returns when everything is made and checked and init waits for sandbox_proceed(). Return: 0 with *@ret; <0 with @err (ERR_CMD_NOT_FOUND, ERR_CMD_DENIED for the command itself): init is killed and reaped, its cgroup removed.
  *  Context: single-threaded; SIGCHLD not ignored. */
 int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, struct err *err);
+
+/** sandbox_proceed() - the caller has written down that the container is there: init goes on, to wait on start_fd or to its command; then this returns when the command
+ *  was exec'ed. A caller that dies before this takes init with it, so that no process is ever without a record. Return: 0; <0 as sandbox_go(): @s->init is the caller's
+ *  to kill and reap. */
+int sandbox_proceed(struct sandbox_started *s, struct err *err);
+
+/** sandbox_seal() - before anything else is done for a container with @spec, or in it: where somebody inside might write this program's file, start the
+ *  program anew, with the same arguments, from a read-only mount or a sealed copy of it (CVE-2019-5736). Open descriptors that are not close-on-exec
+ *  are kept. Return: 0 when there is nothing to do, or it was done; <0. Context: single-threaded, a program that may simply run again from its start. */
+int sandbox_seal(const struct runtime_spec *spec, struct err *err);
 
 /** sandbox_go() - OCI start: connect to @sock_path (the address that start_fd listens on), let init go on, and wait until the command was exec'ed.
  *  Return: 0; <0 what init says (startContainer hook, seccomp, execve), ERR_NOT_FOUND when nobody listens. */

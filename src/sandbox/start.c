@@ -126,6 +126,7 @@ void sandbox_started_done(struct sandbox_started *s)
 {
 	s->init.fd = safe_close(s->init.fd);
 	s->console_fd = safe_close(s->console_fd);
+	s->wait_fd = safe_close(s->wait_fd);
 }
 
 /* The rest of the way in a child that may change its namespaces. Its error comes as a report like init's. */
@@ -192,7 +193,7 @@ static int run(struct sandbox *s, int sock, struct sandbox_started *out, struct 
 int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, struct err *err)
 {
 	static struct sandbox s; /* large */
-	struct sandbox_started out = {.init = PIDREF_NULL, .console_fd = -EBADF};
+	struct sandbox_started out = {.init = PIDREF_NULL, .wait_fd = -EBADF, .console_fd = -EBADF, .waits = args->start_fd > 0};
 	int pair[2];
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, -errno, "socketpair");
@@ -218,8 +219,20 @@ int sandbox_start(const struct sandbox_args *args, struct sandbox_started *ret, 
 		return r;
 	}
 	out.systemd = args->flags & SANDBOX_SYSTEMD_CGROUP && *out.cgroup_path;
+	out.wait_fd = take_fd(&sock);
 	*ret = out;
 	return 0;
+}
+
+int sandbox_proceed(struct sandbox_started *s, struct err *err)
+{
+	if (send(s->wait_fd, "s", 1, MSG_NOSIGNAL) != 1)
+		return err_set(err, ERR_SYSTEM, "the container's first process was killed before it could run the command");
+	bool goes = false;
+	struct follow f = {.sock = s->wait_fd, .goes = &goes};
+	int r = s->waits ? 0 : follow(&f, err);
+	s->wait_fd = safe_close(s->wait_fd);
+	return r;
 }
 
 /* The address may be longer than sun_path: reached through its directory's descriptor. */
@@ -258,7 +271,7 @@ int sandbox_go(const char *sock_path, struct err *err)
 
 int sandbox_exec_start(const struct sandbox_exec_args *args, struct sandbox_started *ret, struct err *err)
 {
-	struct sandbox_started out = {.init = PIDREF_NULL, .console_fd = -EBADF};
+	struct sandbox_started out = {.init = PIDREF_NULL, .wait_fd = -EBADF, .console_fd = -EBADF};
 	struct sandbox_exec_args a = *args;
 	int pair[2], status;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)

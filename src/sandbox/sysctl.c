@@ -65,12 +65,23 @@ static int check_carrier(const struct sandbox *s, const char *key, const char *p
 	return err_set(err, ERR_INVALID, "linux.sysctl: '%s' belongs to the whole host, not to a namespace", key);
 }
 
+/* One line: the kernel takes what stands before a line's end and drops the rest, so a second line is not what its author thinks. */
+static bool is_one_line(const char *value)
+{
+	for (; *value; value++)
+		if ((unsigned char) *value < ' ' && *value != '\t' && !(value[0] == '\n' && value[1] == '\0'))
+			return false;
+	return true;
+}
+
 static int write_one(struct sandbox *s, const char *key, const char *value, struct err *err)
 {
 	char path[256] = "sys/";
 	int r = path_of(key, path + 4, sizeof(path) - 4, err);
 	if (r == 0)
 		r = check_carrier(s, key, path + 4, err);
+	if (r == 0 && !is_one_line(value))
+		r = err_set(err, ERR_INVALID, "linux.sysctl: %s: a value is one line without control characters", key);
 	if (r < 0)
 		return r;
 	_cleanup_close_ int fd = open_xdev_none(s->proc_fd, path, O_WRONLY, 0);
