@@ -62,6 +62,7 @@ install: build
 	install -d $(bindir) $(libexecdir) $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(DESTDIR)$(PREFIX)/share/coffer/selinux
 	install -m 755 $(BUILD)/coffer $(bindir)/coffer
 	install -m 755 $(BUILD)/cofferd $(bindir)/cofferd
+	install -m 755 $(BUILD)/coffer-oci $(bindir)/coffer-oci
 	for p in $(helpers); do install -m 755 $(BUILD)/libexec/$$p $(libexecdir)/$$p; done
 	sed 's|@BINDIR@|$(PREFIX)/bin|' share/systemd/cofferd.service >$(unitdir)/cofferd.service
 	install -m 644 share/systemd/cofferd.socket $(unitdir)/cofferd.socket
@@ -71,7 +72,7 @@ install: build
 	cp -r README.md LICENSE docs/. $(docdir)/
 
 uninstall:
-	rm -f $(bindir)/coffer $(bindir)/cofferd $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
+	rm -f $(bindir)/coffer $(bindir)/cofferd $(bindir)/coffer-oci $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
 	rm -rf $(libexecdir) $(docdir) $(DESTDIR)$(PREFIX)/share/coffer
 
 clean:
