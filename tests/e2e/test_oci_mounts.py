@@ -12,6 +12,7 @@ import unittest
 import coffer
 from oci import OciTest, config, shell
 
+ASAN = True
 MAP = [{"containerID": 0, "hostID": 100000, "size": 65536}]
 
 
