@@ -293,6 +293,7 @@ class Life(oci.OciTest):
         name = self.created()
         self.stop(name)
         path = os.path.join(self.state, name, "state.json")
+        time.sleep(0.05)  # a start time is told in ticks of 10 ms
         victim = subprocess.Popen(["sleep", "1000"])
         try:
             with open(path) as f:
