@@ -4,6 +4,7 @@
  *
  *   ROOT/ID/config.json   a copy of the document: exec, kill and delete do not trust a bundle that may have changed
  *   ROOT/ID/state.json    struct record; a directory without it is of a create that has not ended, or was killed
+ *   ROOT/ID/notify/       where the command says that it is ready (notify.h)
  *   ROOT/ID/start         the socket on which init waits; renamed to "started" when `start` has taken it
  *
  * E1 state.json appears by rename, after init exists, and is never written again: status is asked of the kernel each time.

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "oci/console.h"
 #include "oci/foreground.h"
+#include "oci/notify.h"
 #include "oci/preserve.h"
 #include "sandbox/cgroup_ops.h"
 
@@ -212,6 +213,17 @@ static void undo(const struct plan *p, struct created *c)
 	(void) container_forget(&c->c, &ignored);
 }
 
+static int offer_notify(const struct oci *o, struct created *c, enum create_how how, struct err *err)
+{
+	if (!notify_wanted())
+		return 0;
+	int r = notify_prepare(o, &c->c, c->spec, err);
+	if (r < 0 || how == CREATE_WAITING)
+		return r;
+	c->notify = notify_listen(&c->c, err);
+	return MIN(c->notify, 0);
+}
+
 int create_container(const struct oci *o, const char *id, const struct create_options *opt, enum create_how how, struct created *ret, struct err *err)
 {
 	_cleanup_(plan_done) struct plan p = {.opt = opt, .how = how, .bundle_fd = -EBADF, .console = -EBADF};
@@ -226,6 +238,7 @@ int create_container(const struct oci *o, const char *id, const struct create_op
 	if (r < 0)
 		return r;
 	r = save_config(&ret->c, &p, err);
+	r = r < 0 ? r : offer_notify(o, ret, how, err);
 	r = r < 0 ? r : start(o, &p, ret, err);
 	r = r < 0 ? r : save(&p, ret, err);
 	r = r < 0 ? r : sandbox_proceed(&ret->started, err);
@@ -238,6 +251,7 @@ void created_done(struct created *c)
 {
 	container_done(&c->c);
 	sandbox_started_done(&c->started);
+	c->notify = safe_close(c->notify);
 	c->spec = runtime_spec_free(c->spec);
 	created_unblock(c); /* last: a signal that waited may end us here, with everything in order */
 }

@@ -30,10 +30,11 @@ struct created {
 	struct container c;
 	struct runtime_spec *spec; /* owned */
 	struct sandbox_started started;
+	int notify;      /* owned; of notify_listen() once the command may run, -EBADF: none */
 	sigset_t before; /* signal mask of the caller */
 	bool blocked;
 };
-#define CREATED_INIT {.c = CONTAINER_INIT, .started = {.init = PIDREF_NULL, .wait_fd = -EBADF, .console_fd = -EBADF}}
+#define CREATED_INIT {.c = CONTAINER_INIT, .started = {.init = PIDREF_NULL, .wait_fd = -EBADF, .console_fd = -EBADF}, .notify = -EBADF}
 
 enum create_how {
 	CREATE_WAITING, /* init waits for `start` */

@@ -249,7 +249,8 @@ static int finish(struct exec_run *x, int console, struct signals *signals, stru
 		(void) process_kill(x->started.init.fd, SIGKILL); /* nobody would know of it */
 	if (r < 0 || x->opt->detach)
 		return r;
-	return foreground_wait(&x->started.init, console >= 0 ? -EBADF : x->started.console_fd, signals, err);
+	const struct foreground_fds fds = {.master = console >= 0 ? -EBADF : x->started.console_fd, .notify = -EBADF};
+	return foreground_wait(x->o, &x->started.init, &fds, signals, err);
 }
 
 static int run_exec(struct oci *o, void *options, const char **args, size_t n, struct err *err)

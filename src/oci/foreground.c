@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/term.h"
+#include "oci/notify.h"
 
 #define CHUNK 16384
 #define DRAIN_MS 100 /* something else in the container may hold the terminal open: its output is not waited for */
@@ -21,9 +22,11 @@ struct pump { /* one direction */
 };
 
 struct foreground {
+	const struct oci *o;
 	const struct pidref *p;
 	struct signals *signals;
 	struct pump in, out;
+	int notify; /* borrowed; -EBADF: none, or it has spoken */
 	bool ended;
 };
 
@@ -88,10 +91,21 @@ static void pass_signals(struct foreground *f)
 	}
 }
 
+static void pass_notification(struct foreground *f)
+{
+	struct err why;
+	int r = notify_take(f->notify, f->p->pid, &why);
+	if (r < 0)
+		oci_log(f->o, OCI_LOG_WARN, "%s, ignoring", why.msg);
+	if (r != 0)
+		f->notify = -EBADF;
+}
+
 static int serve(struct foreground *f, struct err *err)
 {
 	while (!f->ended || f->out.from >= 0) {
-		struct pollfd p[] = {{.fd = f->ended ? -1 : f->p->fd, .events = POLLIN}, {.fd = f->signals->fd, .events = POLLIN}, pump_poll(&f->in), pump_poll(&f->out)};
+		struct pollfd p[] = {{.fd = f->ended ? -1 : f->p->fd, .events = POLLIN}, {.fd = f->signals->fd, .events = POLLIN}, pump_poll(&f->in), pump_poll(&f->out),
+				     {.fd = f->notify, .events = POLLIN}};
 		int n = poll(p, ARRAY_LEN(p), f->ended ? DRAIN_MS : -1);
 		if (n < 0 && errno != EINTR)
 			return err_sys(err, -errno, "poll");
@@ -103,16 +117,19 @@ static int serve(struct foreground *f, struct err *err)
 			f->ended = true;
 		if (p[1].revents)
 			pass_signals(f);
+		if (p[4].revents)
+			pass_notification(f);
 		pump_step(&f->in, p[2].revents);
 		pump_step(&f->out, p[3].revents);
 	}
 	return 0;
 }
 
-int foreground_wait(const struct pidref *p, int master, struct signals *signals, struct err *err)
+int foreground_wait(const struct oci *o, const struct pidref *p, const struct foreground_fds *fds, struct signals *signals, struct err *err)
 {
+	int master = fds->master;
 	_cleanup_term_ struct term term = TERM_INIT;
-	struct foreground f = {.p = p, .signals = signals, .in = {.from = -EBADF, .to = -EBADF}, .out = {.from = -EBADF, .to = -EBADF}};
+	struct foreground f = {.o = o, .p = p, .signals = signals, .notify = fds->notify, .in = {.from = -EBADF, .to = -EBADF}, .out = {.from = -EBADF, .to = -EBADF}};
 	if (master >= 0) {
 		int r = term_raw(&term, STDIN_FILENO);
 		r = r < 0 ? r : fd_set_nonblock(master, true);

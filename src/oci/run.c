@@ -5,6 +5,7 @@
 #include "oci/create.h"
 #include "oci/delete.h"
 #include "oci/foreground.h"
+#include "oci/notify.h"
 
 static const struct flag rows[] = {
 	CREATE_FLAGS,
@@ -43,9 +44,12 @@ static int run_run(struct oci *o, void *options, const char **args, size_t n, st
 		return r;
 	poststart(o, &c);
 	container_unlock(&c.c);
-	if (opt->detach)
-		return 0;
-	int code = foreground_wait(&c.started.init, opt->console_socket ? -EBADF : c.started.console_fd, &signals, err);
+	if (opt->detach) {
+		created_unblock(&c);
+		return c.notify < 0 ? 0 : notify_wait(c.notify, c.started.init.fd, c.started.init.pid, err);
+	}
+	const struct foreground_fds fds = {.master = opt->console_socket ? -EBADF : c.started.console_fd, .notify = c.notify};
+	int code = foreground_wait(o, &c.started.init, &fds, &signals, err);
 	if (code >= 0 && !opt->keep)
 		forget(o, &c);
 	return code;

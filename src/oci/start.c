@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "oci/container.h"
+#include "oci/notify.h"
 #include "sandbox/sandbox.h"
 
 static int take_socket(struct container *c, struct err *err)
@@ -24,6 +25,28 @@ static int take_socket(struct container *c, struct err *err)
 	return err_set(err, ERR_CONFLICT, "cannot start container '%s': it is %s already", c->id, status_name(status));
 }
 
+static void poststart(const struct oci *o, const struct container *c)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *spec = NULL;
+	struct err why;
+	if (!c->rec->has_poststart)
+		return;
+	int r = container_config(c, &spec, &why);
+	r = r < 0 ? r : container_hooks(c, spec, HOOK_POSTSTART, STATUS_RUNNING, &why);
+	if (r < 0)
+		oci_log(o, OCI_LOG_WARN, "%s, ignoring", why.msg);
+}
+
+/* -EBADF: nobody is to be notified */
+static int listen_for_ready(const struct oci *o, const struct container *c)
+{
+	struct err why = {};
+	int fd = notify_wanted() ? notify_listen(c, &why) : -EBADF;
+	if (fd < 0 && why.kind != ERR_NONE)
+		oci_log(o, OCI_LOG_WARN, "%s, ignoring", why.msg);
+	return fd < 0 ? -EBADF : fd;
+}
+
 static int run_start(struct oci *o, void *options, const char **args, size_t n, struct err *err)
 {
 	_cleanup_container_ struct container c = CONTAINER_INIT;
@@ -35,20 +58,18 @@ static int run_start(struct oci *o, void *options, const char **args, size_t n, 
 	char path[64];
 	(void) snprintf(path, sizeof(path), "/proc/self/fd/%d/" CONTAINER_STARTED, c.dir); /* an address has room for 107 bytes only (unix(7)) */
 	bool again = r > 0;
+	_cleanup_close_ int notify = listen_for_ready(o, &c);
 	r = sandbox_go(path, err);
 	if (r < 0 && again && err->kind == ERR_NOT_FOUND)
 		return err_set(err, ERR_CONFLICT, "cannot start container '%s': it is running already", c.id);
 	if (r < 0)
 		return err_wrap(err, "starting container '%s'", c.id);
-	if (!c.rec->has_poststart)
+	poststart(o, &c);
+	if (notify < 0)
 		return 0;
-	_cleanup_runtime_spec_ struct runtime_spec *spec = NULL;
-	struct err why;
-	r = container_config(&c, &spec, &why);
-	r = r < 0 ? r : container_hooks(&c, spec, HOOK_POSTSTART, STATUS_RUNNING, &why);
-	if (r < 0)
-		oci_log(o, OCI_LOG_WARN, "%s, ignoring", why.msg);
-	return 0;
+	container_unlock(&c);
+	_cleanup_close_ int pidfd = container_pidfd(&c);
+	return pidfd < 0 ? 0 : notify_wait(notify, pidfd, c.rec->pid, err);
 }
 
 const struct oci_command oci_start = {

@@ -192,6 +192,14 @@ class OciTest(unittest.TestCase):
         type(self)._count += 1
         return f"c{self._count}"
 
+    def python(self, script, *args):
+        """A document whose command is @script, run by the host's python."""
+        d = config(os.path.realpath("/usr/bin/python3"), "-S", "-c", script, *args)
+        for folder in ("/usr", "/lib", "/lib64"):
+            os.makedirs(self.rootfs + folder, exist_ok=True)
+            d["mounts"].append({"destination": folder, "type": "bind", "source": os.path.realpath(folder), "options": ["rbind", "ro"]})
+        return d
+
     def bundle(self, document, rootfs=True):
         """A directory with config.json; "rootfs" is the class's. cgroupsPath is filled in unless the document says one."""
         folder = tempfile.mkdtemp(prefix="b.", dir=self.scratch)

@@ -667,6 +667,34 @@ class Exec(oci.OciTest):
         name = self.created()
         self.assertEqual(self.oci("exec", name, "echo", "hi").out, "hi\n")
 
+    def test_a_cgroup_below_the_containers(self):
+        path = f"/{self.word}.exec"
+        made = [os.path.join(root, path.lstrip("/"), "sub") for root in coffer.cgroup_roots() if os.path.isdir(os.path.join(root, path.lstrip("/")))]
+        self.assertTrue(made)
+        for folder in made:
+            os.mkdir(folder)
+            for knob in ("cpuset.cpus", "cpuset.mems"):  # a new cpuset of v1 takes nobody
+                if os.path.exists(f"{folder}/{knob}"):
+                    with open(f"{folder}/{knob}", "w") as f:
+                        f.write(coffer.read_text(f"{folder}/../{knob}"))
+        try:
+            for option in ("sub", "/sub"):
+                lines = self.sh("cat /proc/self/cgroup", "--cgroup", option).lines
+                self.assertTrue(any(line.endswith(f"{path}/sub") for line in lines), lines)
+                self.assertFalse(any(line.endswith(path) for line in lines), lines)
+            self.assertIn("pids", self.sh("true", "--cgroup", "pids:sub", code=255).err)
+            self.sh("true", "--cgroup", "missing", code=255)
+        finally:
+            for folder in made:
+                coffer.wait_until(lambda: not coffer.read_text(folder + "/cgroup.procs"))
+                os.rmdir(folder)
+
+    def test_labels_need_their_module(self):
+        lsms = coffer.read_text("/sys/kernel/security/lsm") if os.path.exists("/sys/kernel/security/lsm") else ""
+        for option, module, field in (("--apparmor", "apparmor", "apparmorProfile"), ("--process-label", "selinux", "selinuxLabel")):
+            if module not in lsms.split(","):
+                self.assertIn(field, self.sh("true", option, "nonexistent_label", code=255).err)
+
     def test_many_at_once(self):
         procs = [subprocess.Popen([self.program, "--root", self.state, "exec", "box", "sh", "-c", f"exit {i}"], stdin=subprocess.DEVNULL) for i in range(12)]
         self.assertEqual([p.wait(60) for p in procs], list(range(12)))
@@ -838,6 +866,91 @@ class Descriptors(oci.OciTest):
     def test_somebody_elses_activation_is_not_ours(self):
         folder = self.bundle(shell("echo LISTEN $LISTEN_FDS"))
         self.assertEqual(self.oci("run", "-b", folder, self.name(), env={"LISTEN_FDS": "2", "LISTEN_PID": "1"}).out.strip(), "LISTEN")
+
+
+class Notify(oci.OciTest):
+    """READY=1 from inside reaches the service manager, with the pid to watch."""
+
+    SCRIPT = ("import os,socket,sys,time; s=socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect(os.environ['NOTIFY_SOCKET']); "
+              "s.send(b'STATUS=warming up'); s.send(b'STATUS=up\\nREADY=1\\nX=1'); print('said', flush=True); time.sleep(float(sys.argv[1]))")
+
+    def setUp(self):
+        self.path = os.path.join(tempfile.mkdtemp(dir=self.scratch), "manager")
+        self.manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.manager.bind(self.path)
+        self.manager.settimeout(20)
+        self.addCleanup(self.manager.close)
+
+    def heard(self):
+        """The one message that came, and the barrier behind it."""
+        text = self.manager.recv(4096).decode()
+        barrier, fds, _, _ = socket.recv_fds(self.manager, 100, 1)
+        self.assertEqual(barrier, b"BARRIER=1")
+        for fd in fds:
+            os.close(fd)
+        return text
+
+    def document(self, seconds="1000"):
+        return self.python(self.SCRIPT, seconds)
+
+    def begin(self, *args):
+        with open(os.path.join(self.scratch, "out"), "w") as out:
+            return subprocess.Popen([self.program, "--root", self.state, *args], stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=dict(os.environ, NOTIFY_SOCKET=self.path))
+
+    def test_create_and_start(self):
+        name = self.name()
+        p = self.begin("create", "-b", self.bundle(self.document()), name)
+        self.assertEqual(p.wait(20), 0, coffer.read_text(os.path.join(self.scratch, "out")))
+        self.addCleanup(self.oci, "delete", "-f", name)
+        pid = self.state_of(name)["pid"]
+        p = self.begin("start", name)
+        self.assertEqual(self.heard(), f"READY=1\nMAINPID={pid}")
+        self.assertEqual(p.wait(20), 0)
+
+    def test_run_detached_waits_for_ready(self):
+        name = self.name()
+        p = self.begin("run", "-d", "-b", self.bundle(self.document()), name)
+        self.addCleanup(self.oci, "delete", "-f", name)
+        text = self.heard()
+        self.assertEqual(p.wait(20), 0)
+        self.assertEqual(text, f"READY=1\nMAINPID={self.state_of(name)['pid']}")
+
+    def test_run_in_the_foreground(self):
+        name = self.name()
+        p = self.begin("run", "-b", self.bundle(self.document("0.3")), name)
+        self.assertRegex(self.heard(), r"^READY=1\nMAINPID=\d+$")
+        self.assertEqual(p.wait(20), 0)
+        self.nothing_of(name)
+
+    def test_a_container_that_never_says_so(self):
+        name = self.name()
+        p = self.begin("run", "-d", "-b", self.bundle(config("sleep", "0.3")), name)
+        self.assertEqual(p.wait(20), 0)
+        self.wait_status(name, "stopped")
+        self.oci("delete", name)
+
+    def test_nothing_of_it_without_the_variable(self):
+        self.assertEqual(self.output("echo x$NOTIFY_SOCKET; grep -c notify /proc/mounts; true").split(), ["x", "0"])
+
+
+class Keyring(oci.OciTest):
+    ID = "import ctypes; c = ctypes.CDLL(None, use_errno=True); print(c.syscall(250, 0, -3, 0), flush=True)"  # keyctl(KEYCTL_GET_KEYRING_ID, session, no)
+    CALLER = "import ctypes, os, sys; ctypes.CDLL(None).syscall(250, 1, 0); " + ID + "; os.execv(sys.argv[1], sys.argv[1:])"  # KEYCTL_JOIN_SESSION_KEYRING
+
+    def keyrings(self, *options):
+        """The session keyrings of the caller and of the container."""
+        argv = ["/usr/bin/python3", "-S", "-c", self.CALLER, self.program, "--root", self.state, "run", *options, "-b", self.bundle(self.python(self.ID)), self.name()]
+        p = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        return [int(x) for x in p.stdout.split()]
+
+    def test_a_session_keyring_of_its_own_unless_told(self):
+        ours, own = self.keyrings()
+        self.assertGreater(ours, 0)
+        self.assertGreater(own, 0)
+        self.assertNotEqual(own, ours)
+        ours, kept = self.keyrings("--no-new-keyring")
+        self.assertEqual(kept, ours)
 
 
 class Ps(oci.OciTest):
