@@ -10,7 +10,7 @@
  * E1 state.json appears by rename, after init exists, and is never written again: status is asked of the kernel each time.
  * E2 whoever creates, starts or deletes holds the lock (flock on the directory) while doing it; readers take none.
  * E3 a lock holder looks again at what it knew before it got the lock.
- * E4 the lock is given back before the holder waits for a container: init inherits the descriptor until its execve.
+ * E4 the lock is given back before the holder waits for a container, and init closes its copy of the descriptor first of all: it would hold the lock, too.
  * E5 a signal goes through a pidfd that was opened before the start ticks were compared.
  */
 #pragma once
