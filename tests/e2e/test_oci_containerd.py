@@ -27,6 +27,9 @@ def snippets():
     return dict(re.findall(r"<!-- snippet: (\S+) -->\s*```\w*\n(.*?)```", text, re.S))
 
 
+LAST = "; sleep 0.3"
+
+
 class Containerd(peers.ArenaTest):
     """An arena with a containerd in it that has busybox and a pause image."""
 
@@ -68,7 +71,8 @@ class Containerd(peers.ArenaTest):
         return cls.arena.run("ctr", "--address", SOCKET, *args, **kw)
 
     def run_(self, *args, flags=(), name=None, **kw):
-        """`ctr run --rm` of busybox with the runtime under test."""
+        """`ctr run --rm` of busybox with the runtime under test. Tests that read the output let the command last a moment (LAST): ctr 1.6 cancels the
+        opening of its own fifos when the task is over, and a command that is quicker than that loses its output (1 of 200 on a loaded machine)."""
         return self.ctr("run", "--rm", "--runc-binary", self.runtime, *flags, BUSYBOX, name or self.unique(), *args, **kw)
 
     def start(self, *args, flags=(), name=None):
@@ -96,7 +100,7 @@ class Ctr(Containerd):
     """ctr: a container's whole life, one verb a test."""
 
     def test_run_plain(self):
-        r = self.run_("sh", "-c", "id -u; hostname; cat /proc/self/cgroup; echo to-stderr >&2")
+        r = self.run_("sh", "-c", "id -u; hostname; cat /proc/self/cgroup; echo to-stderr >&2" + LAST)
         self.assertEqual(r.out.splitlines()[0], "0")
         self.assertIn("to-stderr", r.err)
 
@@ -141,7 +145,7 @@ class Ctr(Containerd):
 
     def test_user_namespace_with_labels(self):
         """--remap-labels leaves the ownership to the snapshotter, and overlayfs in 1.6 does nothing: the image's files are nobody's."""
-        r = self.run_("sh", "-c", "id -u; stat -c %u /bin/busybox; cat /proc/self/uid_map", flags=[w for m in MAP for w in m] + ["--remap-labels"])
+        r = self.run_("sh", "-c", "id -u; stat -c %u /bin/busybox; cat /proc/self/uid_map" + LAST, flags=[w for m in MAP for w in m] + ["--remap-labels"])
         self.assertEqual(r.out.split(), ["0", "65534", "0", "200000", "65536"])
 
     def test_exec(self):
@@ -232,7 +236,7 @@ class Ctr(Containerd):
             self.assertEqual(self.arena.run("cat", path).word, value)
 
     def test_read_only_and_mounts(self):
-        r = self.run_("sh", "-c", "touch /x; cat /data/f; touch /data/y", flags=["--read-only", "--mount", f"type=bind,src={self.folder()},dst=/data,options=rbind:ro"], check=False)
+        r = self.run_("sh", "-c", "sleep 0.3; touch /x; cat /data/f; touch /data/y", flags=["--read-only", "--mount", f"type=bind,src={self.folder()},dst=/data,options=rbind:ro"], check=False)
         self.assertIn("hello", r.out)
         self.assertEqual(r.err.count("Read-only file system"), 2, str(r))
 
@@ -244,14 +248,14 @@ class Ctr(Containerd):
         return path
 
     def test_seccomp_profile_and_capabilities(self):
-        r = self.run_("sh", "-c", "grep -E '^(Seccomp|CapEff|NoNewPrivs):' /proc/self/status", flags=["--seccomp", "--cap-drop", "CAP_CHOWN"])
+        r = self.run_("sh", "-c", "grep -E '^(Seccomp|CapEff|NoNewPrivs):' /proc/self/status" + LAST, flags=["--seccomp", "--cap-drop", "CAP_CHOWN"])
         facts = dict(line.split(":\t") for line in r.out.splitlines())
         self.assertEqual(facts["Seccomp"], "2")
         self.assertEqual(facts["NoNewPrivs"], "1")
         self.assertEqual(int(facts["CapEff"], 16) & 1, 0)
 
     def test_own_spec_file_and_host_network(self):
-        r = self.run_("ip", "-o", "link", flags=["--net-host"])
+        r = self.run_("sh", "-c", "ip -o link" + LAST, flags=["--net-host"])
         self.assertEqual(len(r.out.splitlines()), 1)
         self.assertIn("lo:", r.out)
 
