@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -16,6 +17,7 @@
 
 #define CONFIG_BYTES_MAX (8u << 20)
 #define CONTAINERS_MAX 65536
+#define POSTSTART_MS 20
 
 void container_done(struct container *c)
 {
@@ -306,4 +308,23 @@ int container_hooks(const struct container *c, const struct runtime_spec *spec, 
 		.id = c->id, .status = status_name(status), .bundle = c->rec->bundle, .pid = status == STATUS_STOPPED ? 0 : c->rec->pid, .spec = spec,
 	};
 	return hooks_run(spec, point, &s, err);
+}
+
+void container_poststart(const struct oci *o, const struct container *c, const struct runtime_spec *spec)
+{
+	_cleanup_runtime_spec_ struct runtime_spec *own = NULL;
+	struct err why;
+	int r = 0;
+	if (!c->rec->has_poststart)
+		return;
+	_cleanup_close_ int pidfd = container_pidfd(c);
+	if (pidfd >= 0)
+		(void) poll(&(struct pollfd) {.fd = pidfd, .events = POLLIN}, 1, POSTSTART_MS);
+	if (!spec) {
+		r = container_config(c, &own, &why);
+		spec = own;
+	}
+	r = r < 0 ? r : container_hooks(c, spec, HOOK_POSTSTART, STATUS_RUNNING, &why);
+	if (r < 0)
+		oci_log(o, OCI_LOG_WARN, "%s, ignoring", why.msg);
 }

@@ -69,3 +69,7 @@ unsigned container_flags(const struct container *c);
 int container_ids(const struct oci *o, char ***ret, struct err *err);
 /** container_hooks() - run the document's hooks of @point with this state. Return: 0 or <0 with @err. */
 int container_hooks(const struct container *c, const struct runtime_spec *spec, enum hook_point point, enum status status, struct err *err);
+/** container_poststart() - run the poststart hooks, if there are any; a failing one is logged (runtime.md "Lifecycle" 9). They "MUST be called after the
+ *  user-specified process is executed" and want to see what it does: it gets its first 20 ms, or its whole life when that is shorter. @spec: borrowed; NULL: read
+ *  when it is needed. */
+void container_poststart(const struct oci *o, const struct container *c, const struct runtime_spec *spec);

@@ -14,13 +14,6 @@ static const struct flag rows[] = {
 };
 static const struct flag_table flags = FLAG_TABLE(rows);
 
-static void poststart(const struct oci *o, const struct created *c)
-{
-	struct err why;
-	if (c->c.rec->has_poststart && container_hooks(&c->c, c->spec, HOOK_POSTSTART, STATUS_RUNNING, &why) < 0)
-		oci_log(o, OCI_LOG_WARN, "%s, ignoring", why.msg);
-}
-
 /* Our own state of it goes; somebody else may have deleted it meanwhile. */
 static void forget(const struct oci *o, struct created *c)
 {
@@ -42,7 +35,7 @@ static int run_run(struct oci *o, void *options, const char **args, size_t n, st
 	r = create_container(o, args[0], opt, opt->detach ? CREATE_DETACHED : CREATE_FOREGROUND, &c, err);
 	if (r < 0)
 		return r;
-	poststart(o, &c);
+	container_poststart(o, &c.c, c.spec);
 	container_unlock(&c.c);
 	if (opt->detach) {
 		created_unblock(&c);

@@ -25,18 +25,6 @@ static int take_socket(struct container *c, struct err *err)
 	return err_set(err, ERR_CONFLICT, "cannot start container '%s': it is %s already", c->id, status_name(status));
 }
 
-static void poststart(const struct oci *o, const struct container *c)
-{
-	_cleanup_runtime_spec_ struct runtime_spec *spec = NULL;
-	struct err why;
-	if (!c->rec->has_poststart)
-		return;
-	int r = container_config(c, &spec, &why);
-	r = r < 0 ? r : container_hooks(c, spec, HOOK_POSTSTART, STATUS_RUNNING, &why);
-	if (r < 0)
-		oci_log(o, OCI_LOG_WARN, "%s, ignoring", why.msg);
-}
-
 /* -EBADF: nobody is to be notified */
 static int listen_for_ready(const struct oci *o, const struct container *c)
 {
@@ -64,7 +52,7 @@ static int run_start(struct oci *o, void *options, const char **args, size_t n, 
 		return err_set(err, ERR_CONFLICT, "cannot start container '%s': it is running already", c.id);
 	if (r < 0)
 		return err_wrap(err, "starting container '%s'", c.id);
-	poststart(o, &c);
+	container_poststart(o, &c, NULL);
 	if (notify < 0)
 		return 0;
 	container_unlock(&c);

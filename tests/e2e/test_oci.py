@@ -1079,6 +1079,18 @@ class Hooks(oci.OciTest):
         self.assertEqual((tag, told["id"], told["status"]), ("poststop", name, "stopped"))
         self.assertFalse(told.get("pid"))
 
+    def test_poststart_comes_after_what_the_command_does_first(self):
+        for _ in range(20):
+            d = shell("echo command >> /tmp/hooks")
+            d["mounts"] = [m for m in d["mounts"] if m["destination"] != "/tmp"] + [{"destination": "/tmp", "type": "bind", "source": self.scratch, "options": ["bind"]}]
+            d["hooks"] = {"poststart": [{"path": "/bin/sh", "args": ["sh", "-c", f"echo hook >> {self.scratch}/hooks"]}]}
+            name = self.created(d)
+            self.oci("start", name)
+            path = os.path.join(self.scratch, "hooks")
+            self.assertEqual(coffer.read_text(path).split(), ["command", "hook"])
+            os.unlink(path)
+            self.oci("delete", "--force", name)
+
     def test_failing_ones_are_logged_and_ignored(self):
         name = self.created(self.document(code=3))
         self.assertIn("poststart", self.oci("start", name, code=0).err)
