@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """cgroup v2, the whole of it: limits in force and read back, events, OOM kills, exec, systemd's tree beside ours."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -165,12 +166,19 @@ class CgroupV2(CofferTest):
         cid = self.sleeper("--pids-limit", "20")
         group, before = self.group(cid), children_of(self.monitor_pid(cid))
         run = self.popen("exec", cid, "sleep", "100")
-        new = []
-        self.assertTrue(wait_until(lambda: new.extend(p for p in children_of(self.monitor_pid(cid)) if p not in before) or new, 15))
-        self.assertTrue(wait_until(lambda: b"sleep" in open(f"/proc/{new[-1]}/cmdline", "rb").read(), 15))
-        self.assertEqual(group_of(new[-1]), group)
-        self.assertIn(str(new[-1]), read_text(f"{group}/cgroup.procs").split())
-        os.kill(new[-1], signal.SIGKILL)
+
+        def entered():
+            """The exec'ed process: a new child of the monitor that runs the command. Its creator is one for a moment, and gone."""
+            for pid in children_of(self.monitor_pid(cid)):
+                with contextlib.suppress(OSError):
+                    if pid not in before and "sleep" in read_text(f"/proc/{pid}/cmdline"):
+                        return pid
+            return None
+        self.assertTrue(wait_until(entered, 15))
+        pid = entered()
+        self.assertEqual(group_of(pid), group)
+        self.assertIn(str(pid), read_text(f"{group}/cgroup.procs").split())
+        os.kill(pid, signal.SIGKILL)
         self.assertEqual(run.wait(20), 137)
 
 
