@@ -3,7 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 
+#include "base/clock.h"
 #include "cli/link.h"
 #include "http/escape.h"
 
@@ -123,4 +125,17 @@ int call_json(struct cli *cli, const char *method, const struct strbuf *target, 
 		return r;
 	r = json_parse(reply.text.s ? reply.text.s : "", reply.text.len, REPLY_MAX, "the engine's answer", ret, err);
 	return r;
+}
+
+int target_when(struct strbuf *t, const char *key, const char *value, struct err *err)
+{
+	int64_t ns;
+	char text[48];
+	if (!value)
+		return 0;
+	if (time_parse_when(value, now_ns(), &ns) < 0 || ns < 0)
+		return err_set(err, ERR_INVALID, "invalid value for --%s: '%.60s': use 2026-01-02T15:04:05, unix seconds, or an age such as 10m", key, value);
+	(void) snprintf(text, sizeof(text), "%lld.%09lld", (long long) (ns / NSEC_PER_SEC), (long long) (ns % NSEC_PER_SEC));
+	target_query(t, key, text);
+	return 0;
 }

@@ -36,3 +36,5 @@ int call_head(struct cli *cli, struct http_conn *c, struct http_answer *ret, str
 void target_start(struct strbuf *b, const char *before, const char *name, const char *after);
 /** target_query() - append "?key=value" or "&key=value", escaped. */
 void target_query(struct strbuf *b, const char *key, const char *value);
+/** target_when() - a moment as people say it (time_parse_when()), as the API takes it; nothing for a NULL @value. Return: 0; ERR_INVALID naming --@key. */
+int target_when(struct strbuf *t, const char *key, const char *value, struct err *err);

@@ -26,19 +26,6 @@ static const struct flag rows[] = {
 };
 #undef O
 
-static int put_when(struct strbuf *t, const char *key, const char *value, struct err *err)
-{
-	int64_t ns;
-	char text[48];
-	if (!value)
-		return 0;
-	if (time_parse_when(value, now_ns(), &ns) < 0 || ns < 0)
-		return err_set(err, ERR_INVALID, "invalid value for --%s: '%.60s': use 2026-01-02T15:04:05, unix seconds, or an age such as 10m", key, value);
-	(void) snprintf(text, sizeof(text), "%lld.%09lld", (long long) (ns / NSEC_PER_SEC), (long long) (ns % NSEC_PER_SEC));
-	target_query(t, key, text);
-	return 0;
-}
-
 /* "2026-11-23T20:36:13.123456789Z container start 0123... (image=busybox, name=web)" */
 static int print_plain(const struct json *doc, struct strbuf *out, struct err *err)
 {
@@ -104,7 +91,7 @@ static int events(struct cli *cli, const struct events_options *o)
 	struct http_answer head;
 	struct err err = {};
 	target_start(&t, "/events", NULL, NULL);
-	if (list_filters(o->filters, &filters, &err) < 0 || put_when(&t, "since", o->since, &err) < 0 || put_when(&t, "until", o->until, &err) < 0)
+	if (list_filters(o->filters, &filters, &err) < 0 || target_when(&t, "since", o->since, &err) < 0 || target_when(&t, "until", o->until, &err) < 0)
 		return cli_fail(1, &err);
 	if (filters)
 		target_query(&t, "filters", filters);

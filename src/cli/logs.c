@@ -28,19 +28,6 @@ static const struct flag rows[] = {
 	{"until", 0, FLAG_STR, O(until), "time", "Up to a time"},
 };
 
-static int put_when(struct strbuf *t, const char *key, const char *value, struct err *err)
-{
-	int64_t ns;
-	char text[48];
-	if (!value)
-		return 0;
-	if (time_parse_when(value, now_ns(), &ns) < 0 || ns < 0)
-		return err_set(err, ERR_INVALID, "invalid value for --%s: '%.60s': use 2026-01-02T15:04:05, unix seconds, or an age such as 10m", key, value);
-	(void) snprintf(text, sizeof(text), "%lld.%09lld", (long long) (ns / NSEC_PER_SEC), (long long) (ns % NSEC_PER_SEC));
-	target_query(t, key, text);
-	return 0;
-}
-
 static int target(struct strbuf *t, const struct logs_options *o, const char *name, struct err *err)
 {
 	int r;
@@ -53,9 +40,9 @@ static int target(struct strbuf *t, const struct logs_options *o, const char *na
 		target_query(t, "details", "1");
 	if (o->tail)
 		target_query(t, "tail", o->tail);
-	if ((r = put_when(t, "since", o->since, err)) < 0)
+	if ((r = target_when(t, "since", o->since, err)) < 0)
 		return r;
-	return put_when(t, "until", o->until, err);
+	return target_when(t, "until", o->until, err);
 }
 
 static int copy(struct cli *cli, struct http_conn *c, bool raw, struct err *err)
