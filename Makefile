@@ -57,6 +57,7 @@ bench: build
 	@tools/deps bench
 	@bench/run --build $(BUILD) $(BENCHFLAGS)
 	@bench/oci --build $(BUILD)
+	@bench/daemon --build $(BUILD)
 
 install: build
 	install -d $(bindir) $(libexecdir) $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(DESTDIR)$(PREFIX)/share/coffer/selinux
