@@ -265,6 +265,18 @@ def coffer_cgroups():
     return found
 
 
+def engine_of(path):
+    """COFFER_RUN of the engine whose container has processes in the cgroup at @path: its monitor's. None: no process, or no monitor above it."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        for pid in read_text(os.path.join(path, "cgroup.procs")).split():
+            for _ in range(64):
+                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "coffer-monitor":
+                    with open(f"/proc/{pid}/environ", "rb") as f:
+                        return next(v[11:].decode() for v in f.read().split(b"\0") if v.startswith(b"COFFER_RUN="))
+                pid = read_text(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()[1]
+    return None
+
+
 def proc_status(pid):
     """/proc/PID/status as a dict."""
     with open(f"/proc/{pid}/status") as f:
@@ -579,7 +591,7 @@ class CofferTest(unittest.TestCase):
                     problems.append(f"mount of {kind} {source} at {point}")
             for path in coffer_cgroups():
                 cid = os.path.basename(path)
-                if cid not in containers and not glob.glob(f"/run/coffer*/containers/{cid}"):
+                if cid not in containers and not glob.glob(f"/run/coffer*/containers/{cid}") and engine_of(path) in (None, cls.run_dir):
                     problems.append(f"cgroup {path}")
             if not containers:
                 problems += [f"process {pid} ({' '.join(cmdline(pid))})" for pid in cls.processes()]
