@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "cli/link.h"
 #include "http/escape.h"
 
@@ -109,9 +110,12 @@ int call(struct cli *cli, const char *method, const struct strbuf *target, const
 	if (!cli->conn && (r = link_open(cli, &cli->conn, err)) < 0)
 		return r;
 	_cleanup_http_conn_ struct http_conn *c = take_ptr(cli->conn);
+	fault_mark("cli.call.begin");
 	if ((r = call_send(cli, c, method, target, body, 0, err)) < 0)
 		return r;
+	fault_mark("cli.call.sent");
 	r = call_recv(cli, c, ret, err);
+	fault_mark("cli.call.answered");
 	if (http_reusable(c))
 		cli->conn = take_ptr(c);
 	return r;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "cli/attach.h"
@@ -135,7 +136,9 @@ static int run_attached(struct cli *cli, const struct container_options *o, cons
 	s->id = id;
 	if (attach_begin(s, &plan, &err) < 0)
 		return cli_fail(CLI_EXIT_ENGINE, &err);
+	fault_mark("cli.run.attached");
 	int code = post_start(cli, id);
+	fault_mark("cli.run.started");
 	if (code == 0)
 		return attach_finish(s);
 	if (o->rm)
@@ -183,6 +186,7 @@ static int run(struct cli *cli, const struct container_options *o, const struct 
 	int code = create(cli, o, a, &made);
 	if (code != 0)
 		return code;
+	fault_mark("cli.run.created");
 	if (o->detach)
 		return run_detached(cli, made.id);
 	return run_attached(cli, o, &streams, &s, made.id);

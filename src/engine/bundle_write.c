@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/internal.h"
 #include "seccomp/cache.h"
 
@@ -263,6 +264,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	rc = rc < 0 || !foreign ? rc : runtime_path(e, c->req->runtime, runtime, err);
 	rc = rc < 0 ? rc : make_bind_sources(c->req, err);
 	rc = rc < 0 ? rc : labels_prepare(e, c, &labels, err);
+	rc = rc < 0 ? rc : fault_point("engine.bundle.planned", err);
 	rc = rc < 0 ? rc : make_dirs(e, c, &labels, err);
 	rc = rc < 0 ? rc : labels_mounts(&labels, c, targets, paths, err);
 	if (rc < 0)
@@ -275,7 +277,8 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	_cleanup_close_ int dir = top < 0 ? top : mkdir_open_at(top, c->id, 0700);
 	if (dir < 0)
 		return err_sys(err, dir, "making the bundle");
-	rc = write_all_files(dir, &b, err);
+	rc = fault_point("engine.bundle.made", err);
+	rc = rc < 0 ? rc : write_all_files(dir, &b, err);
 	if (rc < 0)
 		(void) trash_put(e->run_fd, top, c->id); /* the first failure is told */
 	return rc;

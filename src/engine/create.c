@@ -2,6 +2,7 @@
 /* Creating a container: policy, image, then name, host ids, row and volumes in one transaction. Nothing runs and no directory is made yet. */
 #include <errno.h>
 
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 
@@ -171,6 +172,7 @@ static int store(struct engine *e, struct container *c, const char *name, struct
 	rc = rc < 0 ? rc : container_insert(e, c, err);
 	rc = rc < 0 ? rc : labels_reserve(e, c, err);
 	rc = rc < 0 ? rc : volumes_attach(e, c, err);
+	rc = rc < 0 ? rc : fault_point("engine.create.inserted", err);
 	if (rc < 0) {
 		db_rollback(e->db);
 		return rc;
@@ -210,9 +212,11 @@ int engine_create(struct engine *e, const struct caller *caller, const char *nam
 		return rc;
 	if (name)
 		(void) free_stale_name(e, caller, name); /* only clears the way; a conflict is told below */
-	rc = store(e, &c, name, err);
+	rc = fault_point("engine.create.prepared", err);
+	rc = rc < 0 ? rc : store(e, &c, name, err);
 	if (rc < 0)
 		return rc;
+	fault_mark("engine.create.stored");
 	event_container(e, &c, "create", NULL);
 	memcpy(ret->id, c.id, sizeof(ret->id));
 	ret->warnings = take_ptr(warnings);

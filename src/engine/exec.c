@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/num.h"
 #include "engine/events.h"
 #include "engine/internal.h"
@@ -320,7 +321,9 @@ static int send_exec(struct engine *e, const struct container *c, const struct e
 	bool with_fd = fd >= 0 && m.attach.streams;
 	rc = link_send(link, MONITOR_EXEC, 1, &m, sizeof(m), early, with_fd ? early_len : 0, &fd, with_fd ? 1 : 0, err);
 	*ret_handed = rc >= 0 && with_fd;
+	fault_mark("engine.exec.sent");
 	rc = rc < 0 ? rc : link_recv(link, 1, ret, sizeof(*ret), err);
+	rc = rc < 0 ? rc : fault_point("engine.exec.started", err);
 	if (rc < 0)
 		return rc;
 	mark_running(e, exec_id, ret);
@@ -390,6 +393,7 @@ static int start_claimed(struct engine *e, const char *container, const struct e
 	if (rc == 0)
 		return err_set(err, ERR_NOT_FOUND, "No such container: %s", container);
 	rc = rc < 0 ? rc : write_document(e, &c, r, exec_id, err);
+	rc = rc < 0 ? rc : fault_point("engine.exec.document", err);
 	if (rc >= 0)
 		tell_exec(e, &c, "exec_start", exec_id, r->cmd); /* before it: its end is told by another thread */
 	rc = rc < 0 ? rc : send_exec(e, &c, r, exec_id, fd, early, early_len, &started, ret_handed, err);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/internal.h"
 
 static int open_lock(struct engine *e, const char *id)
@@ -56,5 +57,6 @@ void lock_forget(struct engine *e, const char *id)
 {
 	char path[96];
 	(void) str_format(path, sizeof(path), "locks/%s", id);
+	fault_mark("engine.lock.forget");
 	(void) unlinkat(e->run_fd, path, 0); /* best effort: an empty file on tmpfs */
 }

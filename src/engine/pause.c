@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Pausing: the kernel's freezer holds the state, nothing is written down. */
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 #include "sandbox/cgroup_ops.h"
@@ -15,7 +16,9 @@ int pause_set(struct engine *e, const struct container *c, bool on, struct err *
 {
 	char path[MONITOR_PATH_MAX];
 	cgroup_path_of(c, path);
-	int rc = on ? sandbox_pause(path, 0, err) : sandbox_resume(path, 0, err);
+	int rc = fault_point("engine.pause.begin", err);
+	rc = rc < 0 ? rc : on ? sandbox_pause(path, 0, err) : sandbox_resume(path, 0, err);
+	fault_mark("engine.pause.done");
 	if (rc < 0)
 		return err_wrap(err, "%s container %.12s", on ? "pausing" : "unpausing", c->id);
 	event_container(e, c, on ? "pause" : "unpause", NULL);

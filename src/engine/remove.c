@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 
@@ -27,6 +28,7 @@ static int delete_rows(struct engine *e, const struct container *c, bool volumes
 				one = err_oom(err);
 			rc = MIN(one, 0);
 		}
+	rc = rc < 0 ? rc : fault_point("engine.remove.deleted", err);
 	if (rc < 0) {
 		db_rollback(e->db);
 		return rc;
@@ -48,10 +50,14 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 	int rc = delete_rows(e, c, volumes, &orphans, err);
 	if (rc < 0)
 		return err_wrap(err, "removing container %.12s", c->id);
+	fault_mark("engine.remove.committed");
 	STRV_FOREACH(name, orphans)
 		volume_dir_remove(e, name);
+	fault_mark("engine.remove.volumes");
 	int files = remove_files(e, c->id);
+	fault_mark("engine.remove.files");
 	int bundle = bundle_remove(e, c->id);
+	fault_mark("engine.remove.bundle");
 	attach_drop(e, c->id);
 	event_container(e, c, "destroy", NULL);
 	wait_notify_removed(e, c->id);

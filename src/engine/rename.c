@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A new name: one row, under the container's lock. */
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 
@@ -34,7 +35,9 @@ static int rename_locked(struct engine *e, struct container *c, const char *name
 	if (str_eq(old, name))
 		return err_set(err, ERR_INVALID, "Renaming a container with the same name as its current name");
 	struct err why = {0};
-	int rc = container_save_request(e, c, &why);
+	int rc = fault_point("engine.rename.begin", &why);
+	rc = rc < 0 ? rc : container_save_request(e, c, &why);
+	fault_mark("engine.rename.saved");
 	if (rc < 0 && why.kind == ERR_CONFLICT)
 		return taken(e, c, name, err);
 	if (rc < 0) {

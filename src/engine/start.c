@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/num.h"
 #include "engine/events.h"
 #include "engine/internal.h"
@@ -59,8 +60,10 @@ static int converse(struct engine *e, const struct container *c, int link, struc
 {
 	char none[1];
 	int rc = send_setup(e, c, link, err);
+	rc = rc < 0 ? rc : fault_point("engine.start.setup", err);
 	rc = rc < 0 ? rc : attach_flush(e, c, link, err);
 	rc = rc < 0 ? rc : link_send(link, MONITOR_START, SEQ_START, NULL, 0, NULL, 0, NULL, 0, err);
+	rc = rc < 0 ? rc : fault_point("engine.start.sent", err);
 	rc = rc < 0 ? rc : link_recv(link, SEQ_SETUP, none, 0, err);
 	rc = rc < 0 ? rc : link_recv(link, SEQ_START, ret, sizeof(*ret), err);
 	if (rc >= 0 && (size_t) rc < sizeof(*ret))
@@ -87,9 +90,13 @@ static void undo(struct engine *e, struct container *c, const struct err *why)
 	char cgroup[MONITOR_PATH_MAX];
 	struct err ignored;
 	cgroup_path_of(c, cgroup);
+	fault_mark("engine.undo.begin");
 	(void) sandbox_cleanup(cgroup, &ignored);
+	fault_mark("engine.undo.cgroups");
 	(void) bundle_remove(e, c->id); /* found and reaped again at the next look */
+	fault_mark("engine.undo.bundle");
 	forget_dirs(e, c);
+	fault_mark("engine.undo.dirs");
 	attach_drop(e, c->id);
 	c->exit_code = failure_code(why);
 	free(c->error);
@@ -112,7 +119,9 @@ static int launch(struct engine *e, struct container *c, struct err *err)
 		link = link_spawn(e, c->id, &pid, err);
 	if (link < 0)
 		return link;
-	int rc = converse(e, c, link, &started, err);
+	int rc = fault_point("engine.start.spawned", err);
+	rc = rc < 0 ? rc : converse(e, c, link, &started, err);
+	rc = rc < 0 ? rc : fault_point("engine.start.answered", err);
 	if (rc >= 0)
 		attach_late(e, c->id);
 	spare_drop(e, c->id); /* made too late */
@@ -139,12 +148,15 @@ static int start_locked(struct engine *e, const struct caller *caller, struct co
 		c->error = NULL;
 	}
 	rc = policy_check(e, caller, c->req, NULL, err);
+	rc = rc < 0 ? rc : fault_point("engine.start.locked", err);
 	rc = rc < 0 ? rc : bundle_write(e, c, err);
+	rc = rc < 0 ? rc : fault_point("engine.start.bundle", err);
 	rc = rc < 0 ? rc : launch(e, c, err);
 	if (rc < 0) {
 		undo(e, c, err);
 		return rc;
 	}
+	fault_mark("engine.start.watched");
 	event_container(e, c, "start", NULL);
 	wait_notify_started(e, c->id);
 	return 0;

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 #include "kernel/process.h"
@@ -154,18 +155,22 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 		return err_sys(err, dir, "reading the state of container %.12s", c->id);
 	int rc = take_facts(e, dir, c, err);
 	cgroup_path_of(c, cgroup);
+	rc = rc < 0 ? rc : fault_point("engine.reap.facts", err);
 	rc = rc < 0 ? rc : sandbox_cleanup(cgroup, err);
+	rc = rc < 0 ? rc : fault_point("engine.reap.cgroups", err);
 	if (rc < 0)
 		return err_wrap(err, "cleaning up container %.12s", c->id);
 	int code = c->exit_code;
 	bool goes = c->req->auto_remove && !(dir >= 0 && faccessat(dir, KEEP_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 	if (!goes) {
 		rc = container_save_exit(e, c, err);
+		rc = rc < 0 ? rc : fault_point("engine.reap.saved", err);
 		if (rc < 0)
 			return rc;
 	}
 	if (!goes && (rc = bundle_remove(e, c->id)) < 0)
 		return err_sys(err, rc, "removing the bundle of container %.12s", c->id);
+	fault_mark("engine.reap.bundle");
 	tell_end(e, c);
 	wait_notify_exit(e, c->id, code);
 	if (!goes)

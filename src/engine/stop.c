@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 
@@ -87,7 +88,9 @@ static int kill_and_wait(struct engine *e, const struct container *c, int link, 
 	/* WAIT first: the connection that hears of the exit must not be the one that a quick exit closes before it asked */
 	_cleanup_close_ int waiter = link_connect(e, c->id, err);
 	int rc = waiter < 0 ? waiter : link_send(waiter, MONITOR_WAIT, SEQ_WAIT, NULL, 0, NULL, 0, NULL, 0, err);
+	rc = rc < 0 ? rc : fault_point("engine.stop.waiting", err);
 	rc = rc < 0 ? rc : send_ending_signal(link, sig, err);
+	fault_mark("engine.stop.signalled");
 	rc = rc < 0 ? rc : thaw(e, c, err);
 	if (rc < 0)
 		return rc;
@@ -98,6 +101,7 @@ static int kill_and_wait(struct engine *e, const struct container *c, int link, 
 			return rc;
 		exited = wait_exit(waiter, KILL_PATIENCE_MS);
 	}
+	fault_mark("engine.stop.exited");
 	if (!exited)
 		return err_set(err, ERR_SYSTEM, "container %.12s did not end within %d s of SIGKILL", c->id, KILL_PATIENCE_MS / 1000);
 	return engine_reap(e, c->id, err);
@@ -189,6 +193,7 @@ int engine_restart(struct engine *e, const struct caller *caller, const char *re
 	rc = engine_stop(e, caller, c.id, timeout_s, signal, err);
 	if (rc < 0 && err->kind != ERR_NOT_MODIFIED)
 		return rc;
+	fault_mark("engine.restart.stopped");
 	rc = engine_start(e, caller, c.id, err);
 	if (rc >= 0)
 		event_container(e, &c, "restart", NULL);

@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "engine/internal.h"
 
@@ -50,7 +51,9 @@ static void empty(int base_fd)
 
 void engine_tidy(struct engine *e)
 {
+	fault_mark("engine.trash.empty");
 	empty(e->run_fd);
+	fault_mark("engine.trash.state");
 	empty(e->state_fd);
 }
 

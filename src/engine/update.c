@@ -3,6 +3,7 @@
  * New limits for a container that exists: merged into its request, checked as at create, written to its cgroups when it runs, then
  * stored. Those that the kernel refuses change nothing in the record.
  */
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 #include "sandbox/cgroup_ops.h"
@@ -91,7 +92,9 @@ static int update_locked(struct engine *e, const struct caller *caller, struct c
 	bool live = rc >= 0 && info.state == RUN_RUNNING;
 	if (live)
 		rc = apply(c, err);
+	rc = rc < 0 ? rc : fault_point("engine.update.applied", err);
 	rc = rc < 0 ? rc : container_save_request(e, c, err);
+	fault_mark("engine.update.saved");
 	if (rc < 0 && live)
 		take_back(e, c->id);
 	if (rc < 0)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 
@@ -41,7 +42,9 @@ static int insert_volume(struct engine *e, const char *tenant, const char *name,
 	if (rc < 0)
 		return rc;
 	bool is_new = rc > 0;
-	rc = volume_dir_make(e, name, err);
+	rc = fault_point("engine.volume.row", err);
+	rc = rc < 0 ? rc : volume_dir_make(e, name, err);
+	rc = rc < 0 ? rc : fault_point("engine.volume.made", err);
 	if (rc >= 0 && is_new)
 		event_object(e, tenant, "volume", "create", name, "driver", "local", NULL);
 	return rc;

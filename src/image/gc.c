@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "image/internal.h"
@@ -86,6 +87,7 @@ static int collect_layer(struct image_store *s, const char *name, struct err *er
 	(void) rm_rf_at(s->tmp, doomed); /* of an earlier attempt */
 	if (renameat(s->layers, name, s->tmp, doomed) < 0)
 		return errno == ENOENT ? 0 : err_sys(err, -errno, "removing layer %s", name);
+	fault_mark("image.gc.moved");
 	(void) rm_rf_at(s->tmp, doomed); /* what stays is a leftover like any other */
 	return 0;
 }
@@ -100,7 +102,9 @@ int image_gc(struct image_store *s, struct err *err)
 		return err_sys(err, -errno, "locking the image store");
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return 0; /* a load is under way and may be about to name what nobody names yet */
+	fault_mark("image.gc.begin");
 	r = each_name(s->layers, collect_layer, s, err);
+	fault_mark("image.gc.layers");
 	return r < 0 ? r : each_name(s->blobs, collect_blob, s, err);
 }
 

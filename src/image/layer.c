@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "codec/json.h"
 #include "image/internal.h"
@@ -136,7 +137,9 @@ static int make_new(struct load *l, struct load_layer *layer, const struct load_
 		return err_sys(err, dir < 0 ? dir : fs, "making the layer's directory");
 	if (fchmod(fs, 0755) < 0) /* whatever our umask is */
 		return err_sys(err, -errno, "making the layer's directory");
-	int r = unpack_into(l, layer, below, n, dir, fs, err);
+	int r = fault_point("image.layer.made", err);
+	r = r < 0 ? r : unpack_into(l, layer, below, n, dir, fs, err);
+	r = r < 0 ? r : fault_point("image.layer.unpacked", err);
 	if (r < 0)
 		return r;
 	if (chain_id(n ? below[n - 1].chain : NULL, layer->diff_id, layer->chain) < 0)

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "image/internal.h"
 
@@ -254,12 +255,15 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 	if (l->n_images == 0)
 		return err_set(err, ERR_INVALID, "the archive holds no image");
 	int r = tell(l, &refs, err);
+	r = r < 0 ? r : fault_point("image.load.staged", err);
 	if (r >= 0 && syncfs(l->work.fd) < 0)
 		r = err_sys(err, -errno, "syncing");
 	if (r >= 0)
 		r = move_blobs(l, err);
+	r = r < 0 ? r : fault_point("image.load.blobs", err);
 	if (r >= 0)
 		r = move_layers(l, err);
+	r = r < 0 ? r : fault_point("image.load.layers", err);
 	if (r >= 0 && (fsync(l->s->blobs) < 0 || fsync(l->s->layers) < 0))
 		r = err_sys(err, -errno, "syncing");
 	if (r >= 0)
@@ -267,10 +271,12 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 	if (r >= 0) {
 		for (size_t i = 0; r >= 0 && i < l->n_images; i++)
 			r = rows_register(l->s->db, l->tenant, &l->images[i], err);
+		r = r < 0 ? r : fault_point("image.load.rows", err);
 		if (r < 0)
 			db_rollback(l->s->db);
 		else
 			r = db_commit(l->s->db, err);
+		fault_mark("image.load.committed");
 	}
 	if (r < 0) {
 		strv_freep(&refs);

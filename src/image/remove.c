@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/fault.h"
 #include "base/id.h"
 #include "image/internal.h"
 
@@ -117,7 +118,13 @@ static int remove_image(struct removal *m, const struct image *i, const char *re
 		db_rollback(m->s->db);
 		return r;
 	}
+	r = fault_point("image.remove.deleted", err);
+	if (r < 0) {
+		db_rollback(m->s->db);
+		return r;
+	}
 	r = db_commit(m->s->db, err);
+	fault_mark("image.remove.committed");
 	return r >= 0 && whole ? tell_layers(m, i, err) : r;
 }
 

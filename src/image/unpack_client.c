@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "image/internal.h"
 #include "kernel/spawn.h"
@@ -170,6 +171,7 @@ int unpack_run(struct image_store *s, const struct unpack_run *run, struct unpac
 		free(c.msg);
 		return r;
 	}
+	fault_mark("image.unpack.spawned");
 	r = send_fds(c.sock, &run->req, sizeof(run->req), NULL, 0);
 	if (r < 0)
 		r = err_sys(err, r, "talking to the unpacker");

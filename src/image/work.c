@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "image/internal.h"
@@ -45,7 +46,8 @@ int work_begin(struct image_store *s, struct work *ret, struct err *err)
 	ret->store_lock = lock_file(s->root, IMAGE_LOCK, LOCK_SH);
 	if (ret->store_lock < 0)
 		return err_sys(err, ret->store_lock, "locking the image store");
-	int r = make_dir(s, ret);
+	int r = fault_point("image.work.locked", err);
+	r = r < 0 ? r : make_dir(s, ret);
 	if (r < 0) {
 		work_end(s, ret);
 		return err_sys(err, r, "making a directory below tmp");
@@ -55,6 +57,7 @@ int work_begin(struct image_store *s, struct work *ret, struct err *err)
 
 void work_end(struct image_store *s, struct work *w)
 {
+	fault_mark("image.work.end");
 	if (w->fd >= 0)
 		(void) rm_rf_at(s->tmp, w->name); /* what stays is collected at the next open */
 	w->fd = safe_close(w->fd);

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "kernel/process.h"
 #include "monitor/internal.h"
@@ -144,6 +145,7 @@ static int handle_setup(struct request *q, struct err *err)
 		m->container.state = PROCESS_FREE;
 		return r;
 	}
+	fault_mark("monitor.setup");
 	conn_reply(q->c, q->seq, NULL, 0);
 	return 0;
 }
@@ -203,6 +205,7 @@ static int handle_kill(struct request *q, struct err *err)
 		return err_set(err, ERR_INVALID, "kill: %d is not a signal: 0 to %d are", k.sig, _NSIG - 1);
 	if (p->state != PROCESS_RUNNING)
 		return err_set(err, ERR_CONFLICT, "kill: the container is not running");
+	fault_mark("monitor.kill");
 	int r = process_kill(p->init.fd, k.sig);
 	if (r < 0)
 		return err_sys(err, r, "kill: sending signal %d", k.sig);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "monitor/internal.h"
 
@@ -209,8 +210,10 @@ int monitor_run(const struct monitor_ops *ops, int sock)
 		r = monitor_new(ops, &m);
 	if (r < 0 || !conn_add(m, sock))
 		return 1;
+	fault_mark("monitor.up");
 	r = monitor_loop(m);
 	remove_ctl(m);
+	fault_mark("monitor.leave");
 	if (m->container.state == PROCESS_FLUSHED && needs_reaper(m))
 		r = reaper_exec(&m->setup);
 	return r < 0 || m->container.failed ? 1 : 0;

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "kernel/process.h"
 #include "monitor/frame.h"
@@ -86,6 +87,7 @@ _Noreturn static void be_creator(struct process *p, int report_fd, const int std
 {
 	static const int ignored[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE};
 	struct monitor *m = p->m;
+	fault_mark("creator.begin");
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void) signal(ignored[i], SIG_DFL);
 	int keep[] = {m->bundle_fd, report_fd, stdio[0], stdio[1], stdio[2], m->container.init.fd};
@@ -109,6 +111,7 @@ static void take_pid(struct process *p, int32_t pid, int *fd)
 {
 	if (p->pid || pid <= 0)
 		return;
+	fault_mark("monitor.start.pid");
 	p->pid = pid;
 	p->init.fd = *fd >= 0 ? take_fd(fd) : process_pidfd(pid);
 	if (p->init.fd < 0) { /* it cannot be watched, so it must not live; our unreaped child's pid is certain */
@@ -181,6 +184,7 @@ static void init_ready(struct loop_source *s, uint32_t events)
 		start_check(p);
 		return;
 	}
+	fault_mark("monitor.exit.reaped");
 	p->exit.finished_ns = now_ns();
 	p->exit.code = r < 0 ? 255 : exit_code_from_status(status);
 	p->exit.signal = r > 0 && WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -208,6 +212,7 @@ static void process_failed(struct process *p)
 			client_push(c, FRAME_STDOUT, (const uint8_t *) "\r\n", 2);
 		}
 	stdio_close(p);
+	fault_mark("monitor.start.failed");
 	conn_reply_err(p->start_conn, p->start_seq, &p->err);
 	p->start_conn = NULL;
 	process_reap_strays(m);
@@ -230,6 +235,7 @@ static int process_started(struct process *p, struct err *err)
 	int r = proc_start_ticks(p->pid, &s.start_ticks);
 	if (r < 0)
 		return err_sys(err, r, "reading when process %d started", (int) p->pid);
+	fault_mark("monitor.start.created");
 	if (!p->id[0] && (r = write_state(p, s.start_ticks)) < 0)
 		return err_sys(err, r, "writing 'state' into the bundle");
 	r = !p->id[0] && p->m->setup.flags & MONITOR_FOREIGN ? guard_start(p->m) : 0;
@@ -239,7 +245,9 @@ static int process_started(struct process *p, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "watching process %d", (int) p->pid);
 	p->state = PROCESS_RUNNING;
+	fault_mark("monitor.start.recorded");
 	conn_reply(p->start_conn, p->start_seq, &s, sizeof(s));
+	fault_mark("monitor.start.answered");
 	p->start_conn = NULL;
 	return 0;
 }
@@ -286,6 +294,7 @@ static int fork_creator(struct process *p, const int stdio[3])
 		return -errno;
 	if (p->creator_pid == 0)
 		be_creator(p, theirs, stdio);
+	fault_mark("monitor.start.forked");
 	p->init.fn = init_ready;
 	r = watch(p, &p->creator, process_pidfd(p->creator_pid), creator_ready);
 	if (r < 0) {
@@ -341,8 +350,11 @@ void process_settle(struct process *p)
 	}
 	if (p->state == PROCESS_CLOSED && is_flushed(p)) {
 		p->state = PROCESS_FLUSHED; /* E3 */
+		fault_mark("monitor.exit.flushed");
 		write_exit(p);
+		fault_mark("monitor.exit.recorded");
 		conn_announce(p->m, p);
+		fault_mark("monitor.exit.announced");
 	}
 	if (p->id[0] && p->state == PROCESS_FLUSHED && !p->n_clients) {
 		p->state = PROCESS_FREE;

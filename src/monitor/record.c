@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "monitor/internal.h"
@@ -39,6 +40,7 @@ int record_write(int dir_fd, const char *name, const void *buf, size_t len)
 	if (fd < 0)
 		return -errno;
 	int r = write_all(fd, buf, len);
+	fault_mark("monitor.record.written");
 	if (r >= 0 && renameat(dir_fd, tmp, dir_fd, name) < 0)
 		r = -errno;
 	if (r < 0)
@@ -73,6 +75,7 @@ int reaper_exec(const struct monitor_setup *setup)
 	env[n] = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void) signal(ignored[i], SIG_DFL);
+	fault_mark("monitor.reaper");
 	(void) execve(setup->reaper, argv, env);
 	return -errno;
 }

@@ -2,6 +2,7 @@
 #include "sandbox/step.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 
@@ -20,6 +21,8 @@ int steps_run(const struct step *steps, size_t n, void *ctx, const char *fail, i
 		int r;
 		if (fail && str_eq(fail, steps[i].name))
 			r = err_set(err, ERR_SYSTEM, "made to fail by a test");
+		else if (fault_on && fault_hit_err(steps[i].name, err) < 0)
+			r = err->sys;
 		else
 			r = steps[i].fn(ctx, err);
 		if (trace_fd >= 0)

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "monitor/monitor.h"
@@ -56,8 +57,11 @@ int main(int argc, char **argv)
 {
 	static const struct monitor_ops ops = {.create = create, .exec = exec, .oom_killed = sandbox_oom_killed};
 	static const char usage[] = "coffer-monitor: started by the engine, not by hand: descriptor 3 is no control socket\n";
+	fault_init();
 	if (argc == 2 && str_eq(argv[1], "--list-steps"))
 		return list_steps();
+	if (argc == 2 && str_eq(argv[1], "--list-fault-points"))
+		return fault_list() < 0 || list_steps() != 0;
 	int type;
 	socklen_t len = sizeof(type);
 	if (getsockopt(CONTROL_FD, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET) {

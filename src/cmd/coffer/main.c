@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "api/server.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/str.h"
@@ -135,6 +136,9 @@ int main(int argc, char **argv)
 	struct cli_embedded embedded = {.start = start, .ctx = &child};
 	if (getenv("COFFER_DEBUG"))
 		log_set_level(LOG_LEVEL_DEBUG);
+	fault_init();
+	if (argc == 2 && str_eq(argv[1], "--list-fault-points"))
+		return fault_list() < 0;
 	if (argc == 3 && str_eq(argv[1], "reap"))
 		return reap(argv[2]);
 	return finish(&child, cli_main(argc, argv, &embedded));

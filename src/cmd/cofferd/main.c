@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "api/server.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/flag.h"
 #include "base/log.h"
@@ -290,6 +291,9 @@ int main(int argc, char **argv)
 	struct settings s;
 	struct err err;
 	int code;
+	fault_init();
+	if (argc == 2 && str_eq(argv[1], "--list-fault-points"))
+		return fault_list() < 0;
 	if (!parse(argc, argv, &o, &code)) {
 		flag_release(tables, &o);
 		return code;
