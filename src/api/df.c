@@ -61,11 +61,14 @@ static int write_part(struct call *c, size_t i, struct err *err)
 
 int df_handler(struct call *c, struct err *err)
 {
+	uint64_t layers = 0;
 	int r = check_types(c, err);
+	if (r >= 0 && is_asked(c, "image"))
+		r = image_usage_total(engine_images(c->engine), c->caller->tenant, &layers, err);
 	if (r < 0)
 		return r;
 	jw_obj(&c->w, NULL);
-	jw_uint(&c->w, "LayersSize", is_asked(c, "image") ? engine_layers_bytes(c->engine) : 0);
+	jw_uint(&c->w, "LayersSize", layers);
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(parts); i++) {
 		if (is_asked(c, parts[i].type))
 			r = write_part(c, i, err);

@@ -63,8 +63,8 @@ static void write_list_or_null(struct json_writer *w, const char *key, char *con
 		jw_null(w, key);
 }
 
-/* @containers, @shared: -1 when nobody has looked. */
-static void write_summary(struct json_writer *w, const struct image *i, int minor, int64_t containers, int64_t shared)
+/* @size: what the asker calls its size. @containers, @shared: -1 when nobody has looked. */
+static void write_summary(struct json_writer *w, const struct image *i, int minor, uint64_t size, int64_t containers, int64_t shared)
 {
 	static char *none[] = {(char *) "<none>:<none>", NULL};
 	jw_obj(w, NULL);
@@ -73,9 +73,9 @@ static void write_summary(struct json_writer *w, const struct image *i, int mino
 	jw_strv(w, "RepoTags", !i->refs && minor < VERSION_NO_NONE_TAGS ? none : i->refs);
 	jw_strv(w, "RepoDigests", i->digests);
 	jw_int(w, "Created", i->created_ns / NSEC_PER_SEC);
-	jw_uint(w, "Size", i->size_bytes);
+	jw_uint(w, "Size", size);
 	if (minor < VERSION_NO_VIRTUAL_SIZE)
-		jw_uint(w, "VirtualSize", i->size_bytes);
+		jw_uint(w, "VirtualSize", size);
 	jw_int(w, "SharedSize", shared);
 	write_labels(w, i->config);
 	jw_int(w, "Containers", containers);
@@ -239,8 +239,13 @@ int image_list_handler(struct call *c, struct err *err)
 		r = is_shown(c, *i, asked, err);
 		if (r < 0)
 			return r;
+		struct image_usage u = {.shared_layer_bytes = UINT64_MAX}; /* -1: not asked */
+		if (r > 0 && call_flag(c, "shared-size", false))
+			r = image_usage(engine_images(c->engine), c->caller->tenant, (*i)->id, &u, err) < 0 ? err->sys : 1;
+		if (r < 0)
+			return r;
 		if (r > 0)
-			write_summary(&c->w, *i, c->minor, -1, -1);
+			write_summary(&c->w, *i, c->minor, (*i)->size_bytes, -1, (int64_t) u.shared_layer_bytes);
 	}
 	jw_end(&c->w);
 	return 0;
@@ -255,8 +260,11 @@ int image_usage_write(struct call *c, struct json_writer *w, struct err *err)
 	jw_arr(w, NULL);
 	for (struct image **i = images; r >= 0 && i && *i; i++) {
 		int64_t n = 0;
+		struct image_usage u = {0};
 		r = engine_image_containers(c->engine, c->caller, (*i)->id, &n, err);
-		write_summary(w, *i, c->minor, n, 0);
+		if (r >= 0)
+			r = image_usage(engine_images(c->engine), c->caller->tenant, (*i)->id, &u, err);
+		write_summary(w, *i, c->minor, u.bytes, n, (int64_t) u.shared_bytes);
 	}
 	jw_end(w);
 	return r;
@@ -332,31 +340,32 @@ int image_inspect_handler(struct call *c, struct err *err)
 	return 0;
 }
 
-static void write_history_entry(struct json_writer *w, const struct image *i, size_t k, size_t n, size_t n_layers)
+static void write_history_entry(struct json_writer *w, const struct image *i, size_t k, bool top, uint64_t size)
 {
 	const struct history_entry *h = &i->config->history[k];
-	bool top = k + 1 == n;
 	jw_obj(w, NULL);
 	jw_str(w, "Id", top ? i->id : "<missing>");
 	jw_int(w, "Created", h->created_ns / NSEC_PER_SEC);
 	jw_str(w, "CreatedBy", h->created_by ? h->created_by : "");
 	write_list_or_null(w, "Tags", top ? i->refs : NULL);
-	/* what a single layer takes is not recorded; with one layer it is the image's size */
-	jw_uint(w, "Size", n_layers == 1 && !h->empty_layer ? i->size_bytes : 0);
+	jw_uint(w, "Size", size);
 	jw_str(w, "Comment", h->comment ? h->comment : "");
 	jw_end(w);
 }
 
+/* Newest first; the layers fall to the entries that say they have one, from the top down. */
 int image_history_handler(struct call *c, struct err *err)
 {
 	_cleanup_image_ struct image *i = NULL;
 	int r = image_get(c, &i, err);
 	if (r < 0)
 		return r;
-	size_t n = i->config ? i->config->n_history : 0;
+	size_t n = i->config ? i->config->n_history : 0, layer = strv_len(i->chain_ids);
 	jw_arr(&c->w, NULL);
-	for (size_t k = n; k > 0; k--)
-		write_history_entry(&c->w, i, k - 1, n, strv_len(i->config->diff_ids));
+	for (size_t k = n; k > 0; k--) {
+		bool has_layer = !i->config->history[k - 1].empty_layer && layer > 0;
+		write_history_entry(&c->w, i, k - 1, k == n, has_layer ? i->layer_bytes[--layer] : 0);
+	}
 	jw_end(&c->w);
 	return 0;
 }

@@ -125,6 +125,7 @@ HANDLER(image_tag_handler);
 HANDLER(image_remove_handler);
 HANDLER(image_load_handler);
 HANDLER(image_create_handler);
+HANDLER(image_save_handler);
 HANDLER(volume_list_handler);
 HANDLER(volume_create_handler);
 HANDLER(volume_inspect_handler);

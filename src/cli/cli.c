@@ -35,7 +35,7 @@ static const struct flag_table *const top_flags[] = {FLAGS(top_rows), NULL};
 static const struct command *const commands[] = {
 	&command_run,	       &command_create,	       &command_start,	      &command_stop,	     &command_restart,
 	&command_kill,	       &command_rm,	       &command_ps,	      &command_logs,	     &command_attach,
-	&command_exec,	       &command_wait,	       &command_inspect,      &command_posture,	     &command_load,
+	&command_exec,	       &command_wait,	       &command_inspect,      &command_posture,	     &command_load, &command_save,
 	&command_import,       &command_images,	       &command_rmi,	      &command_tag,	     &command_history,
 	&command_image_inspect, &command_container_inspect, &command_volume_create, &command_volume_ls, &command_volume_inspect,
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,

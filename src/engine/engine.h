@@ -158,8 +158,6 @@ int engine_volume_list(struct engine *e, const struct caller *c, const struct js
 int engine_volume_prune(struct engine *e, const struct caller *c, const struct json *filters, bool all, struct json_writer *w, struct err *err);
 /** engine_volume_usage() - every volume with its UsageData, as an array. */
 int engine_volume_usage(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);
-/** engine_layers_bytes() - what the layers of all images take. Walks them. */
-uint64_t engine_layers_bytes(struct engine *e);
 /** engine_image_containers() - how many containers were made of @image_id. */
 int engine_image_containers(struct engine *e, const struct caller *c, const char *image_id, int64_t *ret, struct err *err);
 int engine_volume_create(struct engine *e, const struct caller *c, const char *name, const struct json *labels, struct json_writer *w, struct err *err);

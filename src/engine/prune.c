@@ -106,7 +106,7 @@ static bool image_goes(const struct image *i, const struct json *filters, bool d
 	return (!dangling || !i->refs || !i->refs[0]) && i->created_ns <= until_ns && filter_labels(filters, &labels);
 }
 
-static int prune_image(struct engine *e, const struct caller *caller, const struct image *i, struct json_writer *w, uint64_t *bytes, struct err *err)
+static int prune_image(struct engine *e, const struct caller *caller, const struct image *i, struct json_writer *w, struct err *err)
 {
 	_cleanup_stmt_ struct db_stmt *st = NULL;
 	int rc = db_query(e->db, &st, err, "SELECT 1 FROM container WHERE image_id=?1", "s", i->id);
@@ -117,8 +117,7 @@ static int prune_image(struct engine *e, const struct caller *caller, const stru
 	STRV_FOREACH(ref, i->refs)
 		(void) image_untag(e, caller, ref, /* force= */ false, w, &why); /* in use by now: it stays */
 	if (!i->refs || !i->refs[0])
-		rc = image_untag(e, caller, i->id, /* force= */ false, w, &why);
-	*bytes += rc >= 0 ? i->size_bytes : 0;
+		(void) image_untag(e, caller, i->id, /* force= */ false, w, &why); /* as above */
 	return 0;
 }
 
@@ -127,9 +126,10 @@ int engine_image_prune(struct engine *e, const struct caller *caller, const stru
 	static const char *const known[] = {"dangling", "until", "label", "label!", NULL};
 	struct image **v = NULL;
 	int64_t until_ns = INT64_MAX;
-	uint64_t bytes = 0;
+	uint64_t before = 0, after = 0;
 	int rc = filters_check(filters, known, err), dangling = rc < 0 ? rc : filter_bool(filters, "dangling", true, err);
 	rc = dangling < 0 ? dangling : filter_until(filters, &until_ns, err);
+	rc = rc < 0 ? rc : image_usage_total(e->images, caller->tenant, &before, err);
 	rc = rc < 0 ? rc : image_list(e->images, caller->tenant, &v, err);
 	if (rc < 0)
 		return rc;
@@ -137,12 +137,13 @@ int engine_image_prune(struct engine *e, const struct caller *caller, const stru
 	jw_arr(w, "ImagesDeleted");
 	for (size_t i = 0; v && v[i]; i++) {
 		if (rc >= 0 && image_goes(v[i], filters, dangling, until_ns))
-			rc = prune_image(e, caller, v[i], w, &bytes, err);
+			rc = prune_image(e, caller, v[i], w, err);
 		image_free(v[i]);
 	}
 	free(v);
+	rc = rc < 0 ? rc : image_usage_total(e->images, caller->tenant, &after, err);
 	jw_end(w);
-	jw_uint(w, "SpaceReclaimed", bytes);
+	jw_uint(w, "SpaceReclaimed", before > after ? before - after : 0); /* another may have loaded meanwhile */
 	jw_end(w);
 	return rc;
 }

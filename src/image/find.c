@@ -17,6 +17,7 @@ struct image *image_free(struct image *i)
 	strv_freep(&i->digests);
 	(void) image_config_free(i->config);
 	strv_freep(&i->chain_ids);
+	free(i->layer_bytes);
 	free(i);
 	return NULL;
 }
@@ -76,10 +77,16 @@ static int read_names(struct image_store *s, const char *tenant, struct image *i
 static int read_layers(struct image_store *s, const char *tenant, struct image *i, struct err *err)
 {
 	_cleanup_stmt_ struct db_stmt *st = NULL;
-	int r = db_query(s->db, &st, err, "SELECT chain_id FROM image_layer WHERE tenant=?1 AND image_id=?2 ORDER BY pos", "ss", tenant, i->id);
-	while (r >= 0 && (r = db_step(st, err)) > 0)
+	i->layer_bytes = calloc(IMAGE_LAYERS_MAX, sizeof(*i->layer_bytes));
+	if (!i->layer_bytes)
+		return err_oom(err);
+	int r = db_query(s->db, &st, err, "SELECT chain_id, size FROM image_layer WHERE tenant=?1 AND image_id=?2 ORDER BY pos LIMIT ?3", "ssi", tenant, i->id,
+			 (int64_t) IMAGE_LAYERS_MAX);
+	for (size_t n = 0; r >= 0 && (r = db_step(st, err)) > 0; n++) {
 		if (strv_push(&i->chain_ids, db_text(st, 0)) < 0)
 			return err_oom(err);
+		i->layer_bytes[n] = (uint64_t) db_int(st, 1);
+	}
 	return r;
 }
 

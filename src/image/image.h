@@ -39,6 +39,15 @@ int image_load_layout(struct image_store *s, const char *tenant, int dir_fd, con
 int image_import(struct image_store *s, const char *tenant, int fd, const char *ref, const char *message, char *const *changes,
 		 const struct image_progress *p, char **ret_id, struct err *err);
 
+/* Where an archive goes: @write takes all of @len bytes and returns 0 or -errno. */
+struct image_sink {
+	int (*write)(void *ctx, const void *buf, size_t len);
+	void *ctx;
+};
+/** image_save() - the images @refs (a name without a tag: all its tags) as one tar that is a docker archive and an OCI layout at once. Nothing is
+ *  written before all of them are found. ERR_NOT_FOUND; ERR_CORRUPT when a blob was changed on disk; ERR_SYSTEM when the sink failed. */
+int image_save(struct image_store *s, const char *tenant, char *const *refs, const struct image_sink *sink, struct err *err);
+
 /* What one image is. */
 struct image {
 	char *id;             /* owned; "sha256:<config digest>" */
@@ -47,6 +56,7 @@ struct image {
 	uint64_t size_bytes;  /* unpacked */
 	struct image_config *config; /* owned */
 	char **chain_ids;     /* owned; "sha256:...", base first */
+	uint64_t *layer_bytes; /* owned; unpacked, parallel to chain_ids */
 };
 struct image *image_free(struct image *i);
 void image_freep(struct image **i);
@@ -69,5 +79,14 @@ int image_remove(struct image_store *s, const char *tenant, const char *ref, boo
 int image_layer_paths(struct image_store *s, const struct image *i, char ***ret, struct err *err);
 /** image_config_text() - the config blob's text (owned), for history and inspect. */
 int image_config_text(struct image_store *s, const char *image_id, char **ret, struct err *err);
+/* What an image takes on disk: its layers unpacked, and the blobs that they came as. */
+struct image_usage {
+	uint64_t bytes;              /* all of it */
+	uint64_t shared_bytes;       /* that part which other images of the tenant need as well */
+	uint64_t shared_layer_bytes; /* the same, unpacked layers alone */
+};
+int image_usage(struct image_store *s, const char *tenant, const char *id, struct image_usage *ret, struct err *err);
+/** image_usage_total() - of all images of @tenant, what they share counted once. */
+int image_usage_total(struct image_store *s, const char *tenant, uint64_t *ret, struct err *err);
 /** image_gc() - remove temp files and layers that no image and no running load refers to; after a removal, and at close when a load has died. */
 int image_gc(struct image_store *s, struct err *err);

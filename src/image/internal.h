@@ -117,6 +117,9 @@ int archive_get(struct archive *a, const char *name, int *ret_dir, char ret_name
 int archive_text(struct archive *a, const char *name, size_t max, char **ret, size_t *ret_len, struct err *err);
 int load_docker(struct archive *a, const char *text, size_t len, struct err *err);
 int load_oci(struct archive *a, const char *text, size_t len, struct err *err);
+/** load_oci_manifests() - an archive that is both (docker since 25): images that were loaded by manifest.json keep the manifest that index.json has
+ *  for the very same blobs, and with it their digest. What does not fit is left alone. */
+void load_oci_manifests(struct archive *a);
 
 /* The unpacker (unpack_client.c). */
 struct unpack_run {

@@ -288,12 +288,17 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 
 static int load_archive(struct archive *a, struct err *err)
 {
-	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *docker = NULL, *text = NULL;
 	size_t len = 0;
-	int r = archive_text(a, "manifest.json", INDEX_MAX, &text, &len, err);
-	if (r != 0)
-		return r < 0 ? r : load_docker(a, text, len, err);
-	r = archive_text(a, "index.json", INDEX_MAX, &text, &len, err);
+	int r = archive_text(a, "manifest.json", INDEX_MAX, &docker, &len, err);
+	if (r > 0) {
+		r = load_docker(a, docker, len, err);
+		if (r >= 0)
+			load_oci_manifests(a);
+		return r;
+	}
+	if (r >= 0)
+		r = archive_text(a, "index.json", INDEX_MAX, &text, &len, err);
 	if (r != 0)
 		return r < 0 ? r : load_oci(a, text, len, err);
 	r = archive_text(a, "repositories", INDEX_MAX, &text, &len, err);

@@ -154,6 +154,44 @@ static int check_layout(struct archive *a, struct err *err)
 	return str_after(v, "1.") ? 0 : err_set(err, ERR_UNSUPPORTED, "oci-layout: version '%.20s' is not supported, only 1.x", str_is_plain(v) ? v : "");
 }
 
+/* Has image @i of this load exactly the blobs that @m names? */
+static bool is_of(const struct load_image *i, const struct manifest *m)
+{
+	bool same = !i->manifest[0] && strcmp(i->id, m->config.digest) == 0 && i->n_layers == m->n_layers;
+	for (size_t k = 0; same && k < m->n_layers; k++)
+		same = strcmp(i->layers[k].blob, m->layers[k].digest) == 0;
+	return same;
+}
+
+static int keep_manifest(struct archive *a, const struct descriptor *d, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	struct manifest *m = NULL;
+	size_t len = 0;
+	int r = take_text(a, d, &text, &len, err);
+	if (r >= 0)
+		r = manifest_parse(text, len, &m, err);
+	for (size_t i = 0; r >= 0 && i < a->l->n_images; i++)
+		if (is_of(&a->l->images[i], m))
+			(void) str_copy(a->l->images[i].manifest, DIGEST_TEXT_MAX, d->digest);
+	(void) manifest_free(m);
+	return r;
+}
+
+void load_oci_manifests(struct archive *a)
+{
+	_cleanup_free_ char *text = NULL;
+	struct image_index *x = NULL;
+	struct err ignored;
+	size_t len = 0;
+	if (archive_text(a, "index.json", DOCUMENT_MAX, &text, &len, &ignored) <= 0 || image_index_parse(text, len, &x, &ignored) < 0)
+		return;
+	for (size_t i = 0; i < x->n; i++)
+		if (media_type_is_manifest(x->manifests[i].media_type))
+			(void) keep_manifest(a, &x->manifests[i], &ignored); /* docker's half of the archive is what was asked for */
+	(void) image_index_free(x);
+}
+
 int load_oci(struct archive *a, const char *text, size_t len, struct err *err)
 {
 	int r = check_layout(a, err);

@@ -51,10 +51,12 @@ int rows_register(struct db *db, const char *tenant, const struct load_image *i,
 		size += i->layers[k].size;
 	int r = db_exec(db, err, "INSERT INTO image VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET manifest=coalesce(excluded.manifest, manifest)",
 			"sssiii", tenant, i->id, i->manifest[0] ? i->manifest : NULL, i->created_ns, (int64_t) size, now_ns());
+	/* an image that came with a manifest before keeps the blobs that it names: they are the same layers in another coding */
 	for (size_t k = 0; r >= 0 && k < i->n_layers; k++) {
 		const struct load_layer *l = &i->layers[k];
-		r = db_exec(db, err, "INSERT OR REPLACE INTO image_layer VALUES(?1,?2,?3,?4,?5,?6,?7)", "ssisssi", tenant, i->id, (int64_t) k, l->diff_id,
-			    l->chain, l->blob, (int64_t) l->size);
+		r = db_exec(db, err, "INSERT INTO image_layer VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO UPDATE SET blob=excluded.blob, size=excluded.size"
+				     " WHERE ?8 OR NOT EXISTS (SELECT 1 FROM image WHERE tenant=?1 AND id=?2 AND manifest IS NOT NULL)", "ssisssii", tenant,
+			    i->id, (int64_t) k, l->diff_id, l->chain, l->blob, (int64_t) l->size, (int64_t) (i->manifest[0] != '\0'));
 	}
 	for (char *const *n = i->names; r >= 0 && n && *n; n++)
 		r = add_name(db, tenant, i, *n, err);

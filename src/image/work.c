@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/id.h"
 #include "image/internal.h"
+#include "image/parts.h"
 
 static int lock_file(int dirfd, const char *name, int how)
 {
@@ -39,13 +40,19 @@ static int make_dir(struct image_store *s, struct work *w)
 	return flock(w->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
+int image_hold(struct image_store *s, struct err *err)
+{
+	int fd = lock_file(s->root, IMAGE_LOCK, LOCK_SH);
+	return fd < 0 ? err_sys(err, fd, "locking the image store") : fd;
+}
+
 int work_begin(struct image_store *s, struct work *ret, struct err *err)
 {
 	s->loaded = true;
 	*ret = (struct work) {.fd = -EBADF};
-	ret->store_lock = lock_file(s->root, IMAGE_LOCK, LOCK_SH);
+	ret->store_lock = image_hold(s, err);
 	if (ret->store_lock < 0)
-		return err_sys(err, ret->store_lock, "locking the image store");
+		return ret->store_lock;
 	int r = fault_point("image.work.locked", err);
 	r = r < 0 ? r : make_dir(s, ret);
 	if (r < 0) {

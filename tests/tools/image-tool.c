@@ -2,7 +2,7 @@
 /*
  * The image room on the command line, for tests: opens a store in a directory of its own and does one thing.
  *	image-tool DIR UNPACK load FILE|- | layout DIR | import FILE [REF [CHANGE...]] | list | find REF | layers REF | rm [-f] REF |
- *		tag SRC REPO TAG | gc | config REF
+ *		tag SRC REPO TAG | gc | config REF | save REF... | usage REF
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,6 +128,38 @@ static int do_gc(struct image_store *s, int argc, char **argv, struct err *err)
 	return image_gc(s, err);
 }
 
+static int write_stdout(void *ctx, const void *buf, size_t len)
+{
+	return write_all(1, buf, len);
+}
+
+static int do_save(struct image_store *s, int argc, char **argv, struct err *err)
+{
+	const struct image_sink sink = {.write = write_stdout};
+	return image_save(s, TENANT, argv + 1, &sink, err);
+}
+
+static int do_usage(struct image_store *s, int argc, char **argv, struct err *err)
+{
+	struct image_usage u = {0};
+	uint64_t total = 0;
+	char id[DIGEST_TEXT_MAX];
+	_cleanup_image_ struct image *i = NULL;
+	int r = image_find(s, TENANT, argv[1], &i, err);
+	if (r > 0)
+		(void) str_copy(id, sizeof(id), i->id);
+	if (r == 0)
+		return err_set(err, ERR_NOT_FOUND, "No such image: %s", argv[1]);
+	if (r >= 0)
+		r = image_usage(s, TENANT, id, &u, err);
+	if (r >= 0)
+		r = image_usage_total(s, TENANT, &total, err);
+	if (r >= 0)
+		printf("%llu %llu %llu %llu\n", (unsigned long long) u.bytes, (unsigned long long) u.shared_bytes, (unsigned long long) u.shared_layer_bytes,
+		       (unsigned long long) total);
+	return r;
+}
+
 static const struct {
 	const char *name;
 	int args; /* at least, with the verb */
@@ -135,6 +167,7 @@ static const struct {
 } verbs[] = {
 	{"load", 2, do_load}, {"layout", 2, do_load}, {"import", 2, do_import}, {"list", 1, do_list}, {"find", 2, do_find},
 	{"layers", 2, do_find}, {"config", 2, do_find}, {"rm", 2, do_rm}, {"tag", 4, do_tag}, {"gc", 1, do_gc},
+	{"save", 2, do_save},   {"usage", 2, do_usage},
 };
 
 static int run(int argc, char **argv, struct err *err)
