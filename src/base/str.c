@@ -73,6 +73,8 @@ static bool strbuf_room(struct strbuf *b, size_t n)
 {
 	if (b->err)
 		return false;
+	if (n < b->cap - b->len && b->len + n <= b->max && b->cap > b->len) /* the common case; cap is 0 before the first byte */
+		return true;
 	if (n > b->max || b->len > b->max - n) {
 		b->err = -EFBIG;
 		return false;
@@ -102,7 +104,10 @@ void strbuf_add(struct strbuf *b, const void *p, size_t n)
 
 void strbuf_addc(struct strbuf *b, char c)
 {
-	strbuf_add(b, &c, 1);
+	if (!strbuf_room(b, 1))
+		return;
+	b->s[b->len++] = c;
+	b->s[b->len] = '\0';
 }
 
 void strbuf_adds(struct strbuf *b, const char *s)

@@ -78,14 +78,25 @@ static void escape(struct strbuf *b, unsigned char c)
 		strbuf_addf(b, "\\u%04x", c);
 }
 
+/* What stands for itself: ASCII but for controls, quote and backslash. */
+static const bool plain[256] = {
+	[0x20 ... 0x21] = true,
+	[0x23 ... 0x5b] = true,
+	[0x5d ... 0x7f] = true,
+};
+
 static void quote(struct strbuf *b, const char *s, size_t n)
 {
 	strbuf_addc(b, '"');
 	size_t run = 0, i = 0;
-	while (i < n) {
+	for (;;) {
+		while (i < n && plain[(unsigned char) s[i]])
+			i++;
+		if (i == n)
+			break;
 		unsigned char c = (unsigned char) s[i];
 		size_t seq = utf8_seq((const unsigned char *) s + i, n - i);
-		if (seq > 1 || (seq == 1 && c >= 0x20 && c != '"' && c != '\\')) {
+		if (seq > 1) {
 			i += seq;
 			continue;
 		}
@@ -114,16 +125,28 @@ void jw_str(struct json_writer *w, const char *key, const char *s)
 		jw_null(w, key);
 }
 
+static void add_digits(struct strbuf *b, uint64_t v)
+{
+	char digits[20]; /* of UINT64_MAX */
+	size_t at = sizeof(digits);
+	do
+		digits[--at] = (char) ('0' + v % 10);
+	while (v /= 10);
+	strbuf_add(b, digits + at, sizeof(digits) - at);
+}
+
 void jw_int(struct json_writer *w, const char *key, int64_t v)
 {
 	lead(w, key);
-	strbuf_addf(w->out, "%lld", (long long) v);
+	if (v < 0)
+		strbuf_addc(w->out, '-');
+	add_digits(w->out, v < 0 ? 0 - (uint64_t) v : (uint64_t) v);
 }
 
 void jw_uint(struct json_writer *w, const char *key, uint64_t v)
 {
 	lead(w, key);
-	strbuf_addf(w->out, "%llu", (unsigned long long) v);
+	add_digits(w->out, v);
 }
 
 void jw_bool(struct json_writer *w, const char *key, bool v)
