@@ -300,17 +300,27 @@ static int run_cached(struct db *db, const char *sql, struct err *err)
 	return r < 0 ? r : 0;
 }
 
-int db_begin(struct db *db, struct err *err)
+static int begin(struct db *db, const char *sql, struct err *err)
 {
 	lock(db);
 	assert(!db->in_tx); /* D1: transactions do not nest */
-	int r = run_cached(db, "BEGIN IMMEDIATE", err);
+	int r = run_cached(db, sql, err);
 	if (r < 0) {
 		unlock(db);
 		return r;
 	}
 	db->in_tx = true;
 	return 0;
+}
+
+int db_begin(struct db *db, struct err *err)
+{
+	return begin(db, "BEGIN IMMEDIATE", err);
+}
+
+int db_begin_read(struct db *db, struct err *err)
+{
+	return begin(db, "BEGIN", err);
 }
 
 int db_commit(struct db *db, struct err *err)

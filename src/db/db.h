@@ -21,6 +21,8 @@ int db_migrate(struct db *db, const char *name, const char *const *steps, size_t
 
 /** db_begin() - BEGIN IMMEDIATE: from here to the end no other process writes. Takes the connection's lock. */
 int db_begin(struct db *db, struct err *err);
+/** db_begin_read() - BEGIN: several looks see one state, for the price of one. Takes the connection's lock; ended by db_commit(). Nothing is written in it. */
+int db_begin_read(struct db *db, struct err *err);
 int db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
 

@@ -26,7 +26,8 @@ void container_done(struct container *c)
 	free(c->name);
 	free(c->image_id);
 	free(c->error);
-	container_request_free(c->req);
+	container_request_free(c->own);
+	stored_unref(c->stored);
 	*c = (struct container){0};
 }
 
@@ -37,15 +38,25 @@ static int dup_col(struct db_stmt *st, int col, char **ret)
 	return s && !*ret ? -ENOMEM : 0;
 }
 
-static int read_request(const char *text, struct container_request **ret, struct err *err)
+int container_own_request(struct container *c, struct container_request **ret, struct err *err)
 {
-	_cleanup_json_ struct json *root = NULL;
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(REQUEST_MAX);
 	_cleanup_strv_ char **unknown = NULL;
-	int rc = json_parse(text, strlen(text), REQUEST_MAX, "stored request", &root, err);
-	return rc < 0 ? rc : container_request_parse(root, ret, &unknown, err);
+	_cleanup_json_ struct json *doc = NULL;
+	int rc = c->own ? 0 : container_request_write(c->req, &text);
+	if (rc < 0)
+		return err_sys(err, rc, "copying the request");
+	if (!c->own) {
+		rc = json_parse(text.s, text.len, REQUEST_MAX, "stored request", &doc, err);
+		rc = rc < 0 ? rc : container_request_parse(doc, &c->own, &unknown, err);
+	}
+	if (rc < 0)
+		return rc;
+	c->req = *ret = c->own;
+	return 0;
 }
 
-static int read_row(struct db_stmt *st, struct container *ret, struct err *err)
+static int read_row(struct engine *e, struct db_stmt *st, struct container *ret, struct err *err)
 {
 	_cleanup_container_ struct container c = {
 		.state = (enum row_state) db_int(st, 4), .idmap = db_int(st, 5), .created_ns = db_int(st, 6), .started_ns = db_int(st, 7), .finished_ns = db_int(st, 8),
@@ -55,21 +66,22 @@ static int read_row(struct db_stmt *st, struct container *ret, struct err *err)
 		return err_set(err, ERR_CORRUPT, "a stored container has an id that is too long");
 	if (dup_col(st, 1, &c.tenant) < 0 || dup_col(st, 2, &c.name) < 0 || dup_col(st, 3, &c.image_id) < 0 || dup_col(st, 11, &c.error) < 0)
 		return err_oom(err);
-	int rc = read_request(db_text(st, 12) ?: "", &c.req, err);
+	int rc = stored_get(e->stored, c.id, db_text(st, 12) ?: "", &c.stored, err);
 	if (rc < 0)
 		return err_wrap(err, "container %s", c.id);
+	c.req = stored_value(c.stored);
 	*ret = c;
 	c = (struct container){0};
 	return 0;
 }
 
 /* Return: 1, 0 no row, <0. */
-static int one_row(struct db_stmt *st, struct container *ret, struct err *err)
+static int one_row(struct engine *e, struct db_stmt *st, struct container *ret, struct err *err)
 {
 	int rc = db_step(st, err);
 	if (rc <= 0)
 		return rc;
-	rc = read_row(st, ret, err);
+	rc = read_row(e, st, ret, err);
 	return rc < 0 ? rc : 1;
 }
 
@@ -77,7 +89,7 @@ int container_load(struct engine *e, const char *id, struct container *ret, stru
 {
 	_cleanup_stmt_ struct db_stmt *st = NULL;
 	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE id=?1", "s", id);
-	return rc < 0 ? rc : one_row(st, ret, err);
+	return rc < 0 ? rc : one_row(e, st, ret, err);
 }
 
 /* Return: 1 with the one id that @sql finds, 0 none, <0; ERR_INVALID when there are two. */
@@ -110,36 +122,75 @@ int container_resolve(struct engine *e, const char *tenant, const char *ref, cha
 	return MIN(rc, 0);
 }
 
+/* Return: 1, 0 none, <0. What most calls name is found with one look. */
+static int find_exact(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	const char *name = ref[0] == '/' ? ref + 1 : ref;
+	int rc = id_is_full(ref) ? db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE id=?1 AND tenant=?2", "ss", ref, tenant)
+				 : db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE tenant=?1 AND name=?2", "ss", tenant, name);
+	return rc < 0 ? rc : one_row(e, st, ret, err);
+}
+
 int container_find(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err)
 {
 	char id[ID_LEN + 1];
-	int rc = container_resolve(e, tenant, ref, id, err);
+	int rc = find_exact(e, tenant, ref, ret, err);
+	if (rc != 0)
+		return MIN(rc, 0);
+	rc = container_resolve(e, tenant, ref, id, err);
 	rc = rc < 0 ? rc : container_load(e, id, ret, err);
 	if (rc == 0)
 		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
 	return MIN(rc, 0);
 }
 
-/* Ids first: @fn may write. */
+void containers_free(struct container *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		container_done(&list[i]);
+	free(list);
+}
+
+static int append_row(struct engine *e, struct db_stmt *st, struct container **list, size_t *n, struct err *err)
+{
+	if ((*n & (*n - 1)) == 0) { /* a power of two, or none: full */
+		struct container *more = reallocarray(*list, *n ? *n * 2 : 1, sizeof(**list));
+		if (!more)
+			return err_oom(err);
+		*list = more;
+	}
+	int rc = read_row(e, st, &(*list)[*n], err);
+	*n += rc >= 0;
+	return rc;
+}
+
+int containers_load(struct engine *e, const char *tenant, struct container **ret, size_t *ret_n, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	struct container *list = NULL;
+	size_t n = 0;
+	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE tenant=?1 ORDER BY created_ns DESC, id", "s", tenant);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		rc = append_row(e, st, &list, &n, err);
+	if (rc < 0) {
+		containers_free(list, n);
+		return rc;
+	}
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
 int container_each(struct engine *e, const char *tenant, int (*fn)(void *ctx, struct container *c, struct err *err), void *ctx, struct err *err)
 {
-	_cleanup_strv_ char **ids = NULL;
-	struct db_stmt *st = NULL;
-	int rc = db_query(e->db, &st, err, "SELECT id FROM container WHERE tenant=?1 ORDER BY created_ns DESC, id", "s", tenant);
-	while (rc >= 0 && (rc = db_step(st, err)) > 0)
-		if (strv_push(&ids, db_text(st, 0)) < 0)
-			rc = err_oom(err);
-	db_done(st);
-	STRV_FOREACH(id, ids) {
-		_cleanup_container_ struct container c = {0};
-		rc = rc < 0 ? rc : container_load(e, id, &c, err);
-		if (rc < 0)
-			return rc;
-		rc = rc > 0 ? fn(ctx, &c, err) : 0;
-		if (rc)
-			return rc;
-	}
-	return MIN(rc, 0);
+	struct container *list = NULL;
+	size_t n = 0;
+	int rc = containers_load(e, tenant, &list, &n, err);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = fn(ctx, &list[i], err);
+	containers_free(list, n);
+	return rc;
 }
 
 int container_insert(struct engine *e, const struct container *c, struct err *err)
@@ -173,6 +224,8 @@ int container_save_request(struct engine *e, const struct container *c, struct e
 int container_delete(struct engine *e, const struct container *c, struct err *err)
 {
 	int rc = db_exec(e->db, err, "DELETE FROM container WHERE id=?1", "s", c->id);
+	if (rc >= 0)
+		stored_drop(e->stored, c->id);
 	return MIN(rc, 0);
 }
 

@@ -6,18 +6,6 @@
 #include "engine/events.h"
 #include "engine/internal.h"
 
-static int copy_request(const struct container_request *req, struct container_request **ret, struct err *err)
-{
-	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(REQUEST_MAX);
-	_cleanup_json_ struct json *root = NULL;
-	_cleanup_strv_ char **unknown = NULL;
-	int rc = container_request_write(req, &text);
-	if (rc < 0)
-		return err_sys(err, rc, "reading the request");
-	rc = json_parse(text.s, text.len, REQUEST_MAX, "request", &root, err);
-	return rc < 0 ? rc : container_request_parse(root, ret, &unknown, err);
-}
-
 static int set_str(char **p, const char *s)
 {
 	free(*p);
@@ -28,7 +16,7 @@ static int set_str(char **p, const char *s)
 /* What the engine decides where the request leaves it open: recorded, so that a later start and inspect say the same. */
 static int apply_defaults(const struct engine *e, struct container *c, struct err *err)
 {
-	struct container_request *r = c->req;
+	struct container_request *r = c->own;
 	char host[65], userns[160];
 	hostname_of(c, host);
 	int rc = set_str(&r->network_mode, network_mode_of(r));
@@ -86,7 +74,7 @@ static int merge_image(struct engine *e, struct container *c, struct err *err)
 	int rc = image_find(e->images, c->tenant, c->req->image, &img, err);
 	if (rc == 0)
 		return no_such_image(c->req->image, err);
-	rc = rc < 0 ? rc : request_merge_image(c->req, img->config, err);
+	rc = rc < 0 ? rc : request_merge_image(c->own, img->config, err);
 	rc = rc < 0 ? rc : remember_layers(e, img, err);
 	if (rc < 0)
 		return rc;
@@ -183,6 +171,7 @@ static int store(struct engine *e, struct container *c, const char *name, struct
 static int prepare(struct engine *e, const struct caller *caller, const struct container_request *req, struct container *c, struct err *err)
 {
 	char path[MONITOR_PATH_MAX], profile[32], hash[65];
+	struct container_request *own;
 	uint32_t flags;
 	int rc = id_new(c->id);
 	if (rc < 0)
@@ -191,7 +180,8 @@ static int prepare(struct engine *e, const struct caller *caller, const struct c
 	c->created_ns = now_ns();
 	if (!c->tenant)
 		return err_oom(err);
-	rc = copy_request(req, &c->req, err);
+	c->req = req;
+	rc = container_own_request(c, &own, err);
 	rc = rc < 0 ? rc : merge_image(e, c, err);
 	rc = rc < 0 ? rc : apply_defaults(e, c, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err); /* what the image said is checked like the rest (R14) */

@@ -102,7 +102,8 @@ int engine_open(const struct engine_config *cfg, struct engine **ret, struct err
 	(void) pthread_mutex_init(&e->lock, NULL); /* cannot fail with default attributes */
 	(void) pthread_cond_init(&e->attached, NULL); /* cannot fail with default attributes */
 	e->events = events_new();
-	int rc = e->events ? copy_config(e, cfg, err) : err_oom(err);
+	e->stored = stored_cache_new();
+	int rc = e->events && e->stored ? copy_config(e, cfg, err) : err_oom(err);
 	rc = rc < 0 ? rc : open_dirs(e, err);
 	rc = rc < 0 ? rc : open_rooms(e, err);
 	if (rc < 0) {
@@ -132,6 +133,7 @@ struct engine *engine_close(struct engine *e)
 	image_store_free(e->images);
 	idrange_close(e->ids);
 	db_close(e->db);
+	e->stored = stored_cache_free(e->stored);
 	safe_close(e->state_fd);
 	safe_close(e->run_fd);
 	free(e->layers_of);

@@ -124,17 +124,13 @@ void write_network_settings(struct json_writer *w, const struct container *c, bo
 }
 
 /* The map in force; ours, beside docker's fields. */
-static int write_ids(struct engine *e, struct json_writer *w, const struct container *c, struct err *err)
+static void write_ids(struct json_writer *w, const struct idrange_map *m)
 {
-	struct idrange_map m = {0};
-	int rc = c->idmap ? idrange_load(e->ids, c->idmap, &m, err) : 0;
-	if (rc < 0)
-		return rc;
 	const struct {
 		const char *key;
 		const struct idrange_extent *v;
 		size_t n;
-	} rows[] = {{"UidMap", m.uid, m.n_uid}, {"GidMap", m.gid, m.n_gid}};
+	} rows[] = {{"UidMap", m->uid, m->n_uid}, {"GidMap", m->gid, m->n_gid}};
 	jw_obj(w, "IdMappings");
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		jw_arr(w, rows[i].key);
@@ -146,7 +142,6 @@ static int write_ids(struct engine *e, struct json_writer *w, const struct conta
 		jw_end(w);
 	}
 	jw_end(w);
-	return 0;
 }
 
 static void write_paths(struct engine *e, struct json_writer *w, const struct container *c)
@@ -177,16 +172,31 @@ void write_sizes(struct engine *e, struct json_writer *w, const struct container
 	jw_uint(w, "SizeRootFs", own + image);
 }
 
+/* Everything that is stored about @ref, in one look at the database. */
+static int read_record(struct engine *e, const char *tenant, const char *ref, struct container *c, char ***targets, char ***names, struct labels *labels,
+		       struct idrange_map *map, struct err *err)
+{
+	struct err end;
+	int rc = db_begin_read(e->db, err);
+	if (rc < 0)
+		return rc;
+	rc = container_find(e, tenant, ref, c, err);
+	rc = rc < 0 ? rc : volumes_of(e, c->id, targets, names, err);
+	rc = rc < 0 ? rc : labels_of(e, c, labels, err);
+	rc = rc < 0 || !c->idmap ? rc : idrange_load(e->ids, c->idmap, map, err);
+	(void) db_commit(e->db, &end); /* nothing was written */
+	return rc;
+}
+
 int engine_container_inspect(struct engine *e, const struct caller *caller, const char *ref, bool size, struct json_writer *w, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
 	_cleanup_strv_ char **targets = NULL, **names = NULL;
 	struct run_info info;
 	struct labels labels;
-	int rc = container_find(e, caller->tenant, ref, &c, err);
+	struct idrange_map map = {0};
+	int rc = read_record(e, caller->tenant, ref, &c, &targets, &names, &labels, &map, err);
 	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
-	rc = rc < 0 ? rc : volumes_of(e, c.id, &targets, &names, err);
-	rc = rc < 0 ? rc : labels_of(e, &c, &labels, err);
 	if (rc < 0)
 		return rc;
 	_cleanup_free_ char *name = str_printf("/%s", c.name);
@@ -213,7 +223,7 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	write_mount_points(e, w, &c, targets, names);
 	container_request_write_config(w, "Config", c.req);
 	write_network_settings(w, &c, /* full= */ true);
-	rc = write_ids(e, w, &c, err);
+	write_ids(w, &map);
 	jw_end(w);
-	return rc;
+	return 0;
 }

@@ -17,6 +17,7 @@
 #include "db/db.h"
 #include "engine/engine.h"
 #include "engine/labels.h"
+#include "engine/stored.h"
 #include "idrange/idrange.h"
 #include "monitor/proto.h"
 #include "sandbox/defaults.h"
@@ -37,6 +38,7 @@ struct engine {
 	struct db *db;
 	struct idrange *ids;
 	struct image_store *images;
+	struct stored_cache *stored; /* owned */
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
 	bool allow_host_userns, allow_host_network;
 	char *selinux_process_type, *selinux_file_type; /* owned */
@@ -70,7 +72,9 @@ struct container {
 	int64_t created_ns, started_ns, finished_ns;
 	int exit_code;
 	bool oom;
-	struct container_request *req; /* owned; as it was checked at create */
+	const struct container_request *req; /* as it was checked at create; borrowed from one of the next two */
+	struct stored_request *stored;	     /* a reference; NULL: the row was not read */
+	struct container_request *own;	     /* owned; NULL: nobody means to change it */
 };
 void container_done(struct container *c);
 #define _cleanup_container_ _cleanup_(container_done)
@@ -81,8 +85,13 @@ int container_find(struct engine *e, const char *tenant, const char *ref, struct
 int container_resolve(struct engine *e, const char *tenant, const char *ref, char ret[ID_LEN + 1], struct err *err);
 /** container_load() - by full id, any tenant. Return: 1, 0 gone, <0. */
 int container_load(struct engine *e, const char *id, struct container *ret, struct err *err);
-/** container_each() - @fn for every row of @tenant, newest first, until it returns non-zero. Return: that, or 0. */
+/** containers_load() - every row of @tenant, newest first. *@ret: for containers_free(), *@ret_n of them. */
+int containers_load(struct engine *e, const char *tenant, struct container **ret, size_t *ret_n, struct err *err);
+void containers_free(struct container *list, size_t n);
+/** container_each() - @fn for every row of @tenant as they were at the call, newest first, until it returns non-zero. Return: that, or 0. */
 int container_each(struct engine *e, const char *tenant, int (*fn)(void *ctx, struct container *c, struct err *err), void *ctx, struct err *err);
+/** container_own_request() - a copy of @c's request that may be changed; c->req is that one from now on. *@ret: borrowed. */
+int container_own_request(struct container *c, struct container_request **ret, struct err *err);
 int container_insert(struct engine *e, const struct container *c, struct err *err);
 int container_save_exit(struct engine *e, const struct container *c, struct err *err);
 int container_delete(struct engine *e, const struct container *c, struct err *err);
@@ -107,6 +116,8 @@ struct run_info {
  *  Return: 0; ERR_NOT_FOUND when it was removed by that. @c is brought up to date. */
 int state_read(struct engine *e, struct container *c, bool locked, struct run_info *ret, struct err *err);
 const char *state_name(enum run_state s);
+/** state_of_row() - of a container that has neither a bundle nor a directory on disk: its row says all. Return: 0. */
+int state_of_row(const struct container *c, struct run_info *ret);
 /** state_peek() - the same without reaping: RUN_DEAD when the bundle waits for it. */
 int state_peek(struct engine *e, const struct container *c, struct run_info *ret, struct err *err);
 /** reap_locked() - record the exit, remove cgroups and bundle, and the container itself when auto-removed. With the lock held. Return: 1 when removed. */
@@ -300,6 +311,19 @@ int volumes_attach(struct engine *e, const struct container *c, struct err *err)
 int volumes_detach(struct engine *e, const struct container *c, char ***ret_anonymous, struct err *err);
 /** volumes_of() - targets and names, parallel owned strvs. */
 int volumes_of(struct engine *e, const char *id, char ***ret_targets, char ***ret_names, struct err *err);
+/** struct volume_uses - which volume each container of a tenant has where, from one look; volume_uses_find() borrows from it. */
+struct volume_use {
+	char container[ID_LEN + 1];
+	char *target, *name; /* owned */
+};
+struct volume_uses {
+	struct volume_use *list; /* owned; by container, then target */
+	size_t n;
+};
+int volume_uses_load(struct engine *e, const char *tenant, struct volume_uses *ret, struct err *err);
+void volume_uses_done(struct volume_uses *u);
+/** volume_uses_find() - as volumes_of(): strvs whose arrays are the caller's to free() and whose words are @u's. */
+int volume_uses_find(const struct volume_uses *u, const char *id, char ***ret_targets, char ***ret_names);
 int volume_dir_make(struct engine *e, const char *name, struct err *err);
 void volume_dir_remove(struct engine *e, const char *name);
 char *volume_path(struct engine *e, const char *name); /* owned; NULL out of memory */

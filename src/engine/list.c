@@ -289,44 +289,6 @@ static void write_entry(struct engine *e, struct json_writer *w, const struct li
 	jw_end(w);
 }
 
-struct listing {
-	struct engine *e;
-	const struct list_request *r;
-	struct json_writer *w;
-	int64_t n;
-};
-
-static bool asks_for_state(const struct json *f)
-{
-	return json_get(f, "status") || json_get(f, "exited");
-}
-
-static int list_one(void *ctx, struct container *c, struct err *err)
-{
-	struct listing *l = ctx;
-	struct run_info info;
-	_cleanup_strv_ char **targets = NULL, **names = NULL;
-	if (l->r->limit > 0 && l->n >= l->r->limit)
-		return 0;
-	int rc = state_read(l->e, c, /* locked= */ false, &info, err);
-	if (rc == -ENOENT)
-		return 0; /* it was to be removed, and is */
-	if (rc < 0)
-		return rc;
-	bool all = l->r->all || l->r->limit > 0 || asks_for_state(l->r->filters);
-	if (!all && info.state != RUN_RUNNING)
-		return 0;
-	rc = volumes_of(l->e, c->id, &targets, &names, err);
-	if (rc < 0)
-		return rc;
-	struct listed one = {.e = l->e, .c = c, .info = &info, .paused = info.state == RUN_RUNNING && container_is_paused(c), .volumes = names, .targets = targets};
-	if (!passes(l->r->filters, &one))
-		return 0;
-	write_entry(l->e, l->w, &one, l->r->size);
-	l->n++;
-	return 0;
-}
-
 /* Directories that no row names */
 
 static int row_exists(struct engine *e, const char *id)
@@ -334,6 +296,67 @@ static int row_exists(struct engine *e, const char *id)
 	_cleanup_stmt_ struct db_stmt *st = NULL;
 	int rc = db_query(e->db, &st, NULL, "SELECT 1 FROM container WHERE id=?1", "s", id);
 	return rc < 0 ? rc : db_step(st, NULL);
+}
+
+/* Rows and directories as they were at the start of the listing: what is on both sides needs no other look, and neither does what has no directory. */
+struct known {
+	const struct container **rows; /* owned; by id */
+	size_t n_rows;
+	char (*dirs)[ID_LEN + 1]; /* owned; names below the two containers/, sorted */
+	size_t n_dirs;
+};
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp((*(const struct container *const *) a)->id, (*(const struct container *const *) b)->id);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+static int known_rows(struct known *k, const struct container *rows, size_t n)
+{
+	k->rows = calloc(n + 1, sizeof(*k->rows));
+	if (!k->rows)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		k->rows[i] = &rows[i];
+	k->n_rows = n;
+	qsort(k->rows, n, sizeof(*k->rows), by_id);
+	return 0;
+}
+
+static bool has_row(const struct known *k, const char *id)
+{
+	struct container key;
+	const struct container *at = &key;
+	(void) str_copy(key.id, sizeof(key.id), id); /* a full id */
+	return bsearch(&at, k->rows, k->n_rows, sizeof(*k->rows), by_id) != NULL;
+}
+
+static bool has_dir(const struct known *k, const char *id)
+{
+	return bsearch(id, k->dirs, k->n_dirs, sizeof(*k->dirs), by_name) != NULL;
+}
+
+static int add_dir(struct known *k, const char *id)
+{
+	if ((k->n_dirs & (k->n_dirs - 1)) == 0) { /* a power of two, or none: full */
+		void *more = reallocarray(k->dirs, k->n_dirs ? k->n_dirs * 2 : 1, sizeof(*k->dirs));
+		if (!more)
+			return -ENOMEM;
+		k->dirs = more;
+	}
+	(void) str_copy(k->dirs[k->n_dirs++], sizeof(*k->dirs), id); /* a full id */
+	return 0;
+}
+
+static void known_done(struct known *k)
+{
+	free(k->rows);
+	free(k->dirs);
 }
 
 static void sweep_one(struct engine *e, int dfd, int top, const char *id)
@@ -351,32 +374,95 @@ static void sweep_one(struct engine *e, int dfd, int top, const char *id)
 	lock_forget(e, id);
 }
 
-static void sweep(struct engine *e, int dfd)
+/* @dfd: the run or the state directory. A directory without a row goes, unless @keep. */
+static int look_at(struct engine *e, struct known *k, int dfd, bool keep)
 {
 	_cleanup_close_ int top = openat(dfd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int own = top < 0 ? -EBADF : fcntl(top, F_DUPFD_CLOEXEC, 3);
+	int own = top < 0 ? -EBADF : fcntl(top, F_DUPFD_CLOEXEC, 3), rc = 0;
 	DIR *d = own < 0 ? NULL : fdopendir(own);
 	if (!d) {
 		safe_close(own);
-		return;
+		return top < 0 && errno == ENOENT ? 0 : -errno;
 	}
-	for (struct dirent *de; (de = readdir(d));)
-		if (id_is_full(de->d_name))
+	for (struct dirent *de; rc >= 0 && (de = readdir(d));) {
+		if (!id_is_full(de->d_name))
+			continue;
+		rc = add_dir(k, de->d_name);
+		if (!keep && !has_row(k, de->d_name))
 			sweep_one(e, dfd, top, de->d_name);
+	}
 	(void) closedir(d);
+	return rc;
+}
+
+static int know(struct engine *e, struct known *k, const struct container *rows, size_t n, bool all)
+{
+	int rc = known_rows(k, rows, n);
+	rc = rc < 0 ? rc : look_at(e, k, e->run_fd, /* keep= */ false);
+	rc = rc < 0 ? rc : look_at(e, k, e->state_fd, /* keep= */ !all);
+	if (rc >= 0)
+		qsort(k->dirs, k->n_dirs, sizeof(*k->dirs), by_name);
+	return rc;
+}
+
+struct listing {
+	struct engine *e;
+	const struct list_request *r;
+	struct json_writer *w;
+	struct volume_uses uses;
+	const struct known *known; /* borrowed */
+	int64_t n;
+};
+
+static bool asks_for_state(const struct json *f)
+{
+	return json_get(f, "status") || json_get(f, "exited");
+}
+
+static int list_one(struct listing *l, struct container *c, struct err *err)
+{
+	struct run_info info;
+	_cleanup_free_ char **targets = NULL, **names = NULL;
+	if (l->r->limit > 0 && l->n >= l->r->limit)
+		return 0;
+	int rc = has_dir(l->known, c->id) ? state_read(l->e, c, /* locked= */ false, &info, err) : state_of_row(c, &info);
+	if (rc == -ENOENT)
+		return 0; /* it was to be removed, and is */
+	if (rc < 0)
+		return rc;
+	bool all = l->r->all || l->r->limit > 0 || asks_for_state(l->r->filters);
+	if (!all && info.state != RUN_RUNNING)
+		return 0;
+	if (volume_uses_find(&l->uses, c->id, &targets, &names) < 0)
+		return err_oom(err);
+	struct listed one = {.e = l->e, .c = c, .info = &info, .paused = info.state == RUN_RUNNING && container_is_paused(c), .volumes = names, .targets = targets};
+	if (!passes(l->r->filters, &one))
+		return 0;
+	write_entry(l->e, l->w, &one, l->r->size);
+	l->n++;
+	return 0;
 }
 
 int engine_container_list(struct engine *e, const struct caller *caller, const struct list_request *r, struct json_writer *w, struct err *err)
 {
-	struct listing l = {.e = e, .r = r, .w = w};
+	struct known k = {0};
+	struct listing l = {.e = e, .r = r, .w = w, .known = &k};
+	struct container *rows = NULL;
+	size_t n = 0;
 	int rc = check_filters(e, caller->tenant, r->filters, err);
-	if (rc < 0)
-		return rc;
-	sweep(e, e->run_fd);
-	if (r->all)
-		sweep(e, e->state_fd);
-	jw_arr(w, NULL);
-	rc = container_each(e, caller->tenant, list_one, &l, err);
-	jw_end(w);
+	rc = rc < 0 ? rc : containers_load(e, caller->tenant, &rows, &n, err);
+	rc = rc < 0 ? rc : volume_uses_load(e, caller->tenant, &l.uses, err);
+	int looked = rc < 0 ? 0 : know(e, &k, rows, n, r->all);
+	if (looked < 0)
+		rc = err_sys(err, looked, "listing containers");
+	if (rc >= 0) {
+		jw_arr(w, NULL);
+		for (size_t i = 0; rc >= 0 && i < n; i++)
+			rc = list_one(&l, &rows[i], err);
+		jw_end(w);
+	}
+	known_done(&k);
+	volume_uses_done(&l.uses);
+	containers_free(rows, n);
 	return MIN(rc, 0);
 }

@@ -85,8 +85,10 @@ static void take_back(struct engine *e, const char *id)
 static int update_locked(struct engine *e, const struct caller *caller, struct container *c, const struct container_request *limits, struct err *err)
 {
 	struct run_info info;
+	struct container_request *own = NULL;
 	int rc = state_read(e, c, /* locked= */ true, &info, err);
-	rc = rc < 0 ? rc : merge(c->req, limits, err);
+	rc = rc < 0 ? rc : container_own_request(c, &own, err);
+	rc = rc < 0 ? rc : merge(own, limits, err);
 	rc = rc < 0 ? rc : recheck(c->req, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err);
 	bool live = rc >= 0 && info.state == RUN_RUNNING;

@@ -97,6 +97,75 @@ int volumes_of(struct engine *e, const char *id, char ***ret_targets, char ***re
 	return rc;
 }
 
+void volume_uses_done(struct volume_uses *u)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		free(u->list[i].target);
+		free(u->list[i].name);
+	}
+	free(u->list);
+	*u = (struct volume_uses){0};
+}
+
+static int push_use(struct volume_uses *u, struct db_stmt *st, struct err *err)
+{
+	if ((u->n & (u->n - 1)) == 0) { /* a power of two, or none: full */
+		struct volume_use *more = reallocarray(u->list, u->n ? u->n * 2 : 1, sizeof(*more));
+		if (!more)
+			return err_oom(err);
+		u->list = more;
+	}
+	struct volume_use *v = &u->list[u->n++];
+	*v = (struct volume_use){.target = strdup(db_text(st, 1)), .name = strdup(db_text(st, 2))};
+	(void) str_copy(v->container, sizeof(v->container), db_text(st, 0)); /* ids of rows fit */
+	return v->target && v->name ? 0 : err_oom(err);
+}
+
+int volume_uses_load(struct engine *e, const char *tenant, struct volume_uses *ret, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, "SELECT container,target,volume FROM container_volume WHERE tenant=?1 ORDER BY container,target", "s", tenant);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		rc = push_use(ret, st, err);
+	if (rc < 0)
+		volume_uses_done(ret);
+	return rc;
+}
+
+/* The first use that is @id's or comes behind it. */
+static size_t first_use(const struct volume_uses *u, const char *id)
+{
+	size_t low = 0, high = u->n;
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		if (strcmp(u->list[mid].container, id) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+int volume_uses_find(const struct volume_uses *u, const char *id, char ***ret_targets, char ***ret_names)
+{
+	size_t from = first_use(u, id), n = 0;
+	while (from + n < u->n && str_eq(u->list[from + n].container, id))
+		n++;
+	char **targets = n ? calloc(n + 1, sizeof(*targets)) : NULL, **names = n ? calloc(n + 1, sizeof(*names)) : NULL;
+	if (n && (!targets || !names)) {
+		free(targets);
+		free(names);
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < n; i++) {
+		targets[i] = u->list[from + i].target;
+		names[i] = u->list[from + i].name;
+	}
+	*ret_targets = targets;
+	*ret_names = names;
+	return 0;
+}
+
 int volumes_detach(struct engine *e, const struct container *c, char ***ret_anonymous, struct err *err)
 {
 	struct db_stmt *st = NULL;

@@ -401,7 +401,8 @@ static void add_container(struct engine *e, struct container *c, char digit, con
 	struct idrange_request q;
 	struct idrange_map map;
 	struct err err = {0};
-	*c = (struct container){.tenant = strdup("local"), .name = strdup(name), .image_id = strdup("sha256:0"), .created_ns = digit, .req = request(",\"Volumes\":{\"/anon\":{}}", host)};
+	*c = (struct container){.tenant = strdup("local"), .name = strdup(name), .image_id = strdup("sha256:0"), .created_ns = digit, .own = request(",\"Volumes\":{\"/anon\":{}}", host)};
+	c->req = c->own;
 	memset(c->id, digit, ID_LEN);
 	assert_int_equal(idrange_parse("auto", NULL, NULL, &q, &err), 0);
 	assert_int_equal(db_begin(e->db, &err), 0);
@@ -430,7 +431,7 @@ static void test_references(void **state)
 	struct err err = {0};
 	struct container a, b, found = {0};
 	assert_non_null(mkdtemp(dir));
-	struct engine e = {.state_dir = dir, .run_dir = dir, .lock = PTHREAD_MUTEX_INITIALIZER};
+	struct engine e = {.state_dir = dir, .run_dir = dir, .lock = PTHREAD_MUTEX_INITIALIZER, .stored = stored_cache_new()};
 	e.state_fd = e.run_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	(void) str_format(path, sizeof(path), "%s/coffer.db", dir);
 	assert_int_equal(db_open(path, &e.db, &err), 0);
@@ -450,6 +451,19 @@ static void test_references(void **state)
 	assert_true(container_find(&e, "other", "first", &found, &err) < 0); /* another tenant's is none */
 	assert_int_equal(err.kind, ERR_NOT_FOUND);
 	assert_string_equal(err.msg, "No such container: first");
+	struct volume_uses uses = {0};
+	char **targets, **names;
+	assert_int_equal(volume_uses_load(&e, "local", &uses, &err), 0);
+	assert_int_equal(volume_uses_find(&uses, b.id, &targets, &names), 0);
+	assert_string_equal(targets[0], "/anon");
+	assert_string_equal(targets[1], "/data");
+	assert_string_equal(names[1], "shared");
+	assert_null(targets[2]);
+	free(targets);
+	free(names);
+	assert_int_equal(volume_uses_find(&uses, "c", &targets, &names), 0);
+	assert_null(targets);
+	volume_uses_done(&uses);
 	/* in use: kept */
 	assert_true(engine_volume_remove(&e, &local, "shared", /* force= */ true, &err) < 0);
 	assert_int_equal(err.kind, ERR_CONFLICT);
@@ -468,8 +482,58 @@ static void test_references(void **state)
 	container_done(&b);
 	idrange_close(e.ids);
 	db_close(e.db);
+	stored_cache_free(e.stored);
 	safe_close(e.state_fd);
 	assert_int_equal(rm_rf_at(AT_FDCWD, dir), 0);
+}
+
+/* One text, one parsed request, shared; another text of the same container takes its place; what is held outlives it all. */
+static void test_stored_requests(void **state)
+{
+	static const char first[] = "{\"Image\":\"a\"}", second[] = "{\"Image\":\"b\"}";
+	char id[ID_LEN + 1];
+	struct err err = {0};
+	struct stored_request *a, *b, *other;
+	struct stored_cache *s = stored_cache_new();
+	assert_non_null(s);
+	(void) memset(id, 'a', ID_LEN);
+	id[ID_LEN] = '\0';
+	assert_int_equal(stored_get(s, id, first, &a, &err), 0);
+	assert_int_equal(stored_get(s, id, first, &b, &err), 0);
+	assert_ptr_equal(a, b);
+	assert_string_equal(stored_value(a)->image, "a");
+	assert_null(stored_unref(b));
+	assert_int_equal(stored_get(s, id, second, &b, &err), 0);
+	assert_string_equal(stored_value(b)->image, "b");
+	assert_string_equal(stored_value(a)->image, "a");
+	assert_true(stored_get(s, id, "{", &other, &err) < 0);
+	for (unsigned i = 0; i < 20000; i++) { /* more than there are places */
+		(void) str_format(id, sizeof(id), "%064x", i * 2654435761u);
+		assert_int_equal(stored_get(s, id, first, &other, &err), 0);
+		stored_unref(other);
+	}
+	stored_drop(s, id);
+	stored_drop(s, id);
+	stored_cache_free(s);
+	assert_string_equal(stored_value(b)->image, "b");
+	stored_unref(a);
+	stored_unref(b);
+}
+
+/* A request that was read is nobody's to change: who means to, gets a copy. */
+static void test_own_request(void **state)
+{
+	struct container_request *mine = NULL, *again = NULL, *r = request("", "");
+	struct container c = {.req = r};
+	struct err err = {0};
+	assert_int_equal(container_own_request(&c, &mine, &err), 0);
+	assert_ptr_not_equal(mine, r);
+	assert_ptr_equal(c.req, mine);
+	assert_string_equal(mine->image, "busybox");
+	assert_int_equal(container_own_request(&c, &again, &err), 0);
+	assert_ptr_equal(again, mine);
+	container_done(&c);
+	container_request_free(r);
 }
 
 int main(void)
@@ -477,6 +541,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_users), cmocka_unit_test(test_caps), cmocka_unit_test(test_signals), cmocka_unit_test(test_sysctls), cmocka_unit_test(test_names),
 		cmocka_unit_test(test_detach_keys), cmocka_unit_test(test_policy), cmocka_unit_test(test_operator_allows), cmocka_unit_test(test_default_network_warns),
+		cmocka_unit_test(test_stored_requests), cmocka_unit_test(test_own_request),
 		cmocka_unit_test(test_merge_image), cmocka_unit_test(test_bundle_defaults), cmocka_unit_test(test_bundle_small_map_has_no_gid5),
 		cmocka_unit_test(test_bundle_mounts_in_order), cmocka_unit_test(test_bundle_privileged), cmocka_unit_test(test_bundle_resources),
 		cmocka_unit_test(test_bundle_document_round_trip), cmocka_unit_test(test_references),
