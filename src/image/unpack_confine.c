@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,9 +28,9 @@
 #include "base/helper_ids.h"
 #include "base/str.h"
 #include "image/unpack.h"
-#include "kernel/caps.h"
 #include "kernel/compat.h"
 #include "kernel/confine.h"
+#include "kernel/helper.h"
 #include "kernel/mount.h"
 #include "kernel/process.h"
 
@@ -69,25 +68,6 @@ static int idmapped_target(pid_t pid, struct err *err)
 	return r < 0 ? err_sys(err, r, "unpacker: idmapping the target") : take_fd(&m);
 }
 
-/* Wait for the child; if the engine's end of the socket goes first, kill it. */
-static int babysit(const struct pidref *child)
-{
-	struct pollfd p[2] = {{.fd = child->fd, .events = POLLIN}, {.fd = UNPACK_FD_SOCK}};
-	for (;;) {
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			break;
-		if (p[0].revents)
-			break;
-		if (p[1].revents & (POLLHUP | POLLERR))
-			break;
-	}
-	(void) process_kill(child->fd, SIGKILL); /* a zombie does not mind */
-	int status = 0;
-	if (process_wait(child->pid, &status) < 0)
-		return 127;
-	return exit_code_from_status(status);
-}
-
 static int first_stage(const struct pidref *child, int sync, int *ret_exit, struct err *err)
 {
 	int r = write_map(child->pid, "uid_map", err);
@@ -109,32 +89,20 @@ static int first_stage(const struct pidref *child, int sync, int *ret_exit, stru
 	/* hold nothing that the child works on */
 	(void) close(UNPACK_FD_TARGET);
 	(void) close(UNPACK_FD_INPUT);
-	*ret_exit = babysit(child);
+	*ret_exit = helper_mind(child, UNPACK_FD_SOCK);
 	return 0;
 }
 
 static int set_limits(const struct unpack_budget *b, struct err *err)
 {
-	const struct {
-		int what;
-		uint64_t max;
-	} limits[] = {
+	const struct helper_limit limits[] = {
 		{RLIMIT_NOFILE, 64}, {RLIMIT_CORE, 1}, {RLIMIT_CPU, b->cpu_s}, {RLIMIT_FSIZE, b->bytes}, {RLIMIT_MEMLOCK, 0}, {RLIMIT_MSGQUEUE, 0},
 #ifndef BUILD_SANITIZED /* its shadow needs terabytes of address space */
 		{RLIMIT_AS, b->memory},
 #endif
 	};
-	for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-		struct rlimit now;
-		if (getrlimit(limits[i].what, &now) < 0)
-			return err_sys(err, -errno, "unpacker: reading its limits");
-		rlim_t v = MIN((rlim_t) limits[i].max, now.rlim_max);
-		const struct rlimit set = {.rlim_cur = v, .rlim_max = v};
-		if (setrlimit(limits[i].what, &set) < 0)
-			return err_sys(err, -errno, "unpacker: setting its limits");
-	}
-	(void) signal(SIGXFSZ, SIG_IGN); /* EFBIG says it better */
-	return 0;
+	int r = helper_limits(limits, ARRAY_LEN(limits));
+	return r < 0 ? err_sys(err, r, "unpacker: setting its limits") : 0;
 }
 
 /* Make the tree the whole file system: attached over the old root of our own mount namespace, then pivoted into. */
@@ -151,18 +119,6 @@ static int enter_target(int tree, struct err *err)
 	if (!getcwd(cwd, sizeof(cwd)) || strcmp(cwd, "/") != 0)
 		return err_set(err, ERR_SYSTEM, "unpacker: the target did not become its root");
 	return 0;
-}
-
-static int drop_privileges(struct err *err)
-{
-	int r = caps_drop_bounding(KEEP_CAPS);
-	if (r >= 0)
-		r = caps_raise_ambient(0);
-	if (r >= 0)
-		r = caps_set(KEEP_CAPS, KEEP_CAPS, 0);
-	if (r >= 0)
-		r = confine_no_new_privs();
-	return r < 0 ? err_sys(err, r, "unpacker: dropping capabilities") : 0;
 }
 
 static int child_stage(const struct unpack_request *req, int sync, struct err *err)
@@ -185,10 +141,11 @@ static int child_stage(const struct unpack_request *req, int sync, struct err *e
 	if (r < 0)
 		return r;
 	r = set_limits(&req->budget, err);
-	if (r >= 0)
-		r = drop_privileges(err);
 	if (r < 0)
 		return r;
+	r = helper_caps(KEEP_CAPS);
+	if (r < 0)
+		return err_sys(err, r, "unpacker: dropping capabilities");
 	r = confine_keyring();
 	if (r < 0 && r != -ENOSYS)
 		return err_sys(err, r, "unpacker: making a session keyring");
