@@ -10,7 +10,7 @@
 
 #include "base/fd.h"
 #include "image/internal.h"
-#include "image/unpack_path.h"
+#include "codec/tar_path.h"
 #include "kernel/path.h"
 
 enum { MEMBERS_MAX = 20000, LINKS_MAX = 8, DEPTH_MAX = 32 };
@@ -92,9 +92,9 @@ static int on_member(void *ctx, const struct unpack_msg *m, struct err *err)
 	struct archive *a = ctx;
 	char path[UNPACK_PATH_MAX + 8], link[UNPACK_PATH_MAX + 8];
 	bool is_link = m->what != UNPACK_MEMBER_FILE;
-	int r = unpack_path_clean(m->path, UNPACK_PATH_MAX, DEPTH_MAX, path, err);
+	int r = tar_path_clean(m->path, UNPACK_PATH_MAX, DEPTH_MAX, path, err);
 	if (r >= 0 && m->what == UNPACK_MEMBER_HARDLINK)
-		r = unpack_path_clean(m->link, UNPACK_PATH_MAX, DEPTH_MAX, link, err);
+		r = tar_path_clean(m->link, UNPACK_PATH_MAX, DEPTH_MAX, link, err);
 	else if (r >= 0 && is_link)
 		r = resolve_link(path, m->link, link, sizeof(link), err);
 	if (r >= 0)
@@ -180,7 +180,7 @@ static int copy_in(struct archive *a, const char *name, int *ret_dir, char ret_n
 int archive_get(struct archive *a, const char *name, int *ret_dir, char ret_name[48], struct err *err)
 {
 	char clean[UNPACK_PATH_MAX + 8];
-	int r = unpack_path_clean(name, UNPACK_PATH_MAX, DEPTH_MAX, clean, err);
+	int r = tar_path_clean(name, UNPACK_PATH_MAX, DEPTH_MAX, clean, err);
 	if (r < 0)
 		return err_wrap(err, "'%.200s'", str_is_plain(name) ? name : "(unprintable)");
 	if (a->layout)

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "image/unpack_path.h"
+#include "codec/tar_path.h"
 #include "image/unpack_tree.h"
 #include "kernel/path.h"
 
@@ -271,12 +271,12 @@ static int put_hardlink(struct apply *a, const struct place *p, const struct tar
 {
 	char esc[160], clean[UNPACK_PATH_MAX + 8];
 	struct err why;
-	if (unpack_path_clean(e->link, a->u->req.budget.path, a->u->req.budget.depth, clean, &why) < 0)
+	if (tar_path_clean(e->link, a->u->req.budget.path, a->u->req.budget.depth, clean, &why) < 0)
 		return err_set(err, (enum err_kind) why.kind, "a hard link to '%s': %s", tar_escape(esc, sizeof(esc), e->link), why.msg);
 	if (!clean[0])
 		return err_set(err, ERR_CORRUPT, "a hard link to the root");
 	(void) str_copy(a->link, sizeof(a->link), clean);
-	const char *name, *real, *parent = unpack_path_split(a->link, &name);
+	const char *name, *real, *parent = tar_path_split(a->link, &name);
 	/* finding the target may push the entry's own parent out of the cache */
 	_cleanup_close_ int held = openat(p->dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (held < 0)
@@ -358,7 +358,7 @@ static int apply_entry(struct apply *a, const struct tar_entry *e, struct err *e
 		[TAR_FILE] = put_file, [TAR_HARDLINK] = put_hardlink, [TAR_SYMLINK] = put_symlink, [TAR_CHAR] = put_node,
 		[TAR_BLOCK] = put_node, [TAR_DIR] = put_dir, [TAR_FIFO] = put_fifo,
 	};
-	int r = unpack_path_clean(e->path, a->u->req.budget.path, a->u->req.budget.depth, a->path, err);
+	int r = tar_path_clean(e->path, a->u->req.budget.path, a->u->req.budget.depth, a->path, err);
 	if (r >= 0)
 		r = check_ids(e, err);
 	if (r < 0)
@@ -366,7 +366,7 @@ static int apply_entry(struct apply *a, const struct tar_entry *e, struct err *e
 	if (!a->path[0])
 		return put_root(a, e, err);
 	struct place p;
-	const char *parent = unpack_path_split(a->path, &p.name);
+	const char *parent = tar_path_split(a->path, &p.name);
 	r = check_parents(parent, err);
 	if (r != 0)
 		return MIN(r, 0);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "image/unpack_path.h"
+#include "codec/tar_path.h"
 
 #include "base/str.h"
 
-int unpack_path_clean(const char *name, size_t path_max, size_t depth_max, char *out, struct err *err)
+int tar_path_clean(const char *name, size_t path_max, size_t depth_max, char *out, struct err *err)
 {
 	size_t len = strlen(name), at = 0, depth = 0;
 	if (len == 0)
@@ -32,7 +32,7 @@ int unpack_path_clean(const char *name, size_t path_max, size_t depth_max, char 
 	return 0;
 }
 
-const char *unpack_path_split(char *path, const char **ret_name)
+const char *tar_path_split(char *path, const char **ret_name)
 {
 	char *slash = strrchr(path, '/');
 	if (!slash) {

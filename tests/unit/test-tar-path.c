@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/str.h"
-#include "image/unpack_path.h"
+#include "codec/tar_path.h"
 
 static void clean_names(void **state)
 {
@@ -19,7 +19,7 @@ static void clean_names(void **state)
 	char out[4200];
 	struct err err;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		int r = unpack_path_clean(cases[i].in, 4096, 512, out, &err);
+		int r = tar_path_clean(cases[i].in, 4096, 512, out, &err);
 		assert_int_equal(r >= 0, cases[i].out != NULL);
 		if (r >= 0)
 			assert_string_equal(out, cases[i].out);
@@ -33,24 +33,24 @@ static void limits(void **state)
 	for (size_t i = 0; i < 4096; i++)
 		in[i] = i % 200 == 199 ? '/' : 'x';
 	in[4096] = '\0';
-	assert_int_equal(unpack_path_clean(in, 4096, 512, out, &err), 0);
-	assert_true(unpack_path_clean(in, 4095, 512, out, &err) < 0);
+	assert_int_equal(tar_path_clean(in, 4096, 512, out, &err), 0);
+	assert_true(tar_path_clean(in, 4095, 512, out, &err) < 0);
 	assert_int_equal(err.kind, ERR_QUOTA);
-	assert_true(unpack_path_clean(in, 4096, 10, out, &err) < 0);
+	assert_true(tar_path_clean(in, 4096, 10, out, &err) < 0);
 	memset(in, 'x', 256);
 	in[256] = '\0';
-	assert_true(unpack_path_clean(in, 4096, 512, out, &err) < 0);
+	assert_true(tar_path_clean(in, 4096, 512, out, &err) < 0);
 	in[255] = '\0';
-	assert_int_equal(unpack_path_clean(in, 4096, 512, out, &err), 0);
+	assert_int_equal(tar_path_clean(in, 4096, 512, out, &err), 0);
 }
 
 static void split(void **state)
 {
 	char p[] = "a/b/c", q[] = "c";
 	const char *name;
-	assert_string_equal(unpack_path_split(p, &name), "a/b");
+	assert_string_equal(tar_path_split(p, &name), "a/b");
 	assert_string_equal(name, "c");
-	assert_string_equal(unpack_path_split(q, &name), "");
+	assert_string_equal(tar_path_split(q, &name), "");
 	assert_string_equal(name, "c");
 }
 
