@@ -183,7 +183,7 @@ static int update_from(struct call *c, const struct json *body, char ***warnings
 	int r = json_parse(frame, strlen(frame), JSON_BODY_MAX + 32, "request body", &framed, err);
 	r = r < 0 ? r : container_request_parse(framed, &limits, &unknown, err);
 	r = r < 0 ? r : call_unknown(c, unknown, warnings, err);
-	return r < 0 ? r : engine_update(c->engine, c->caller, c->arg, limits, err);
+	return r < 0 ? r : engine_update(c->engine, c->caller, c->arg, limits, warnings, err);
 }
 
 int container_update_handler(struct call *c, struct err *err)

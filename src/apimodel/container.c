@@ -101,6 +101,9 @@ struct container_request *container_request_free(struct container_request *r)
 		free(r->devices[i].permissions);
 	}
 	free(r->devices);
+	struct blkio_limits *const lists[] = {&r->blkio_weight_devices, &r->blkio_read_bps, &r->blkio_write_bps, &r->blkio_read_iops, &r->blkio_write_iops};
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		blkio_limits_done(lists[i]);
 	free(r);
 	return NULL;
 }

@@ -40,6 +40,16 @@ struct device_request {
 	char *host, *container, *permissions; /* owned */
 };
 
+struct blkio_limit {
+	char *path;    /* owned; a block device of the host */
+	int64_t value; /* weight, or bytes or operations a second */
+};
+
+struct blkio_limits {
+	struct blkio_limit *v; /* owned */
+	size_t n;
+};
+
 struct kv_list {
 	char **keys, **values; /* owned, parallel, NULL-terminated */
 };
@@ -77,6 +87,8 @@ struct container_request {
 	int64_t restart_max;
 	int64_t memory, memory_swap, memory_reservation, nano_cpus, cpu_shares, cpu_quota, cpu_period, pids_limit, shm_size;
 	int64_t oom_score_adj, memory_swappiness, blkio_weight; /* swappiness: -1 unset */
+	int64_t cpu_rt_period, cpu_rt_runtime;                  /* microseconds */
+	struct blkio_limits blkio_weight_devices, blkio_read_bps, blkio_write_bps, blkio_read_iops, blkio_write_iops;
 	bool oom_kill_disable;
 	char *cpuset_cpus, *cpuset_mems; /* owned */
 	struct ulimit_request *ulimits; /* owned */
@@ -110,3 +122,6 @@ int container_request_write(const struct container_request *r, struct strbuf *ou
 int kv_list_set(struct kv_list *l, const char *key, const char *value); /* replaces; 0 or -ENOMEM */
 const char *kv_list_get(const struct kv_list *l, const char *key);
 void kv_list_done(struct kv_list *l);
+/** blkio_limits_merge() - the values of @more over those of @l, device by device. Return: 0 or -ENOMEM. */
+int blkio_limits_merge(struct blkio_limits *l, const struct blkio_limits *more);
+void blkio_limits_done(struct blkio_limits *l);

@@ -116,9 +116,8 @@ static int ulimit_check(struct reader *rd, const struct ulimit_request *u)
 	return 0;
 }
 
-/* Common to Ulimits and Devices: an array of objects of @size bytes, read by @table, each judged by @check. */
-static int items_read(struct reader *rd, const struct field *f, const struct json *v, const struct field *table, size_t size, size_t max,
-		      int (*check)(struct reader *rd, void *item), void **items, size_t *n)
+int items_read(struct reader *rd, const struct field *f, const struct json *v, const struct field *table, size_t size, size_t max,
+	       int (*check)(struct reader *rd, void *item), void **items, size_t *n)
 {
 	int r = reader_kind(rd, f->name, v, JSON_KIND_ARRAY);
 	if (r <= 0 || json_len(v) == 0)
@@ -143,7 +142,7 @@ static int items_read(struct reader *rd, const struct field *f, const struct jso
 	return 0;
 }
 
-static void items_write(struct json_writer *w, const struct field *f, const struct field *table, const void *items, size_t size, size_t n)
+void items_write(struct json_writer *w, const struct field *f, const struct field *table, const void *items, size_t size, size_t n)
 {
 	jw_arr(w, f->name);
 	for (size_t i = 0; i < n; i++) {
@@ -179,7 +178,7 @@ static const struct field device_fields[] = {
 	{NULL},
 };
 
-static bool has_dotdot(const char *path)
+bool path_has_dotdot(const char *path)
 {
 	for (const char *p = path; (p = strstr(p, "..")); p += 2)
 		if ((p == path || p[-1] == '/') && (p[2] == '/' || p[2] == '\0'))
@@ -190,9 +189,9 @@ static bool has_dotdot(const char *path)
 static int device_item_check(struct reader *rd, void *item)
 {
 	const struct device_request *d = item;
-	if (!d->host || d->host[0] != '/' || has_dotdot(d->host))
+	if (!d->host || d->host[0] != '/' || path_has_dotdot(d->host))
 		return reader_fail(rd, "PathOnHost", "'%.100s' is not an absolute path without '..'", d->host ? d->host : "");
-	if (d->container && (d->container[0] != '/' || has_dotdot(d->container)))
+	if (d->container && (d->container[0] != '/' || path_has_dotdot(d->container)))
 		return reader_fail(rd, "PathInContainer", "'%.100s' is not an absolute path without '..'", d->container);
 	if (d->permissions && d->permissions[strspn(d->permissions, "rwm")] != '\0')
 		return reader_fail(rd, "CgroupPermissions", "'%s' is not made of r, w and m", d->permissions);
@@ -285,6 +284,67 @@ static int cpu_quota_check(struct reader *rd, const struct field *f, void *obj)
 	return 0;
 }
 
+static int cpu_rt_check(struct reader *rd, const struct field *f, void *obj)
+{
+	const struct container_request *r = obj;
+	if (r->cpu_rt_period > 0 && r->cpu_rt_runtime > r->cpu_rt_period)
+		return reader_fail(rd, f->name, "%lld: cpu real-time runtime cannot be higher than cpu real-time period", (long long) r->cpu_rt_runtime);
+	return 0;
+}
+
+/* "c 1:3 rwm", "b *:* r": docker's syntax (opts.ValidateDeviceCgroupRule) */
+static bool device_rule_is_valid(const char *s)
+{
+	if (!s[0] || !strchr("acb", s[0]) || s[1] != ' ')
+		return false;
+	s += 2;
+	for (int i = 0; i < 2; i++) {
+		size_t n = *s == '*' ? 1 : strspn(s, "0123456789");
+		if (n == 0 || n > 9 || s[n] != (i ? ' ' : ':'))
+			return false;
+		s += n + 1;
+	}
+	return *s && strlen(s) <= 3 && s[strspn(s, "rwm")] == '\0';
+}
+
+static int device_rules_check(struct reader *rd, const struct field *f, void *obj)
+{
+	const struct container_request *r = obj;
+	STRV_FOREACH(rule, r->device_cgroup_rules)
+		if (!device_rule_is_valid(rule))
+			return reader_fail(rd, f->name, "'%.60s': invalid device cgroup format: use 'TYPE MAJOR:MINOR ACCESS', such as 'c 1:3 rw'", rule);
+	return 0;
+}
+
+static int gpus_read(struct reader *rd, const struct field *f, const struct json *v, void *obj _unused_)
+{
+	if (value_is_empty(v))
+		return 0;
+	return reader_fail(rd, f->name, "(--gpus) device requests need a driver's hook that runs on the host as root with words of the image (CVE-2024-0132): "
+			   "there is none; single devices are added with Devices (--device)");
+}
+
+static void gpus_write(struct json_writer *w, const struct field *f, const void *obj _unused_)
+{
+	jw_null(w, f->name);
+}
+
+/* On Linux docker knows the default alone. */
+static int isolation_read(struct reader *rd, const struct field *f, const struct json *v, void *obj _unused_)
+{
+	int r = reader_kind(rd, f->name, v, JSON_KIND_STRING);
+	const char *s = json_str(v, "");
+	if (r <= 0 || !*s || str_eq(s, "default"))
+		return MIN(r, 0);
+	return reader_fail(rd, f->name, "invalid isolation '%.60s' on linux: default is", s);
+}
+
+static void isolation_write(struct json_writer *w, const struct field *f, const void *obj _unused_)
+{
+	jw_str(w, f->name, "");
+}
+
+#define BLKIO(label, member) {.name = label, .kind = FIELD_CUSTOM, AT(member), .read = blkio_read, .write = blkio_write}
 #define LIST(label, member, null_form) {.name = label, .kind = FIELD_STRV, .empty = null_form, AT(member), .check = strings_not_empty}
 
 const struct field host_fields[] = {
@@ -327,26 +387,26 @@ const struct field host_fields[] = {
 	{.name = "ShmSize", .kind = FIELD_I64, AT(shm_size)},
 	{.name = "Sysctls", .kind = FIELD_KV, .empty = EMPTY_OMIT, .max_items = 256, AT(sysctls)},
 	{.name = "Runtime", .kind = FIELD_STR, .max_bytes = 256, AT(runtime)},
-	{.name = "Isolation", .kind = FIELD_FIXED, .text = "\"\""},
+	{.name = "Isolation", .kind = FIELD_CUSTOM, .read = isolation_read, .write = isolation_write},
 	{.name = "CpuShares", .kind = FIELD_I64, AT(cpu_shares)},
 	{.name = "Memory", .kind = FIELD_I64, AT(memory), .check = memory_check},
 	{.name = "NanoCpus", .kind = FIELD_I64, AT(nano_cpus)},
 	{.name = "CgroupParent", .kind = FIELD_STR, AT(cgroup_parent)},
 	{.name = "BlkioWeight", .kind = FIELD_I64, .max = 1000, AT(blkio_weight), .check = blkio_weight_check},
-	{.name = "BlkioWeightDevice", .kind = FIELD_FIXED, .text = "[]"},
-	{.name = "BlkioDeviceReadBps", .kind = FIELD_FIXED, .text = "[]"},
-	{.name = "BlkioDeviceWriteBps", .kind = FIELD_FIXED, .text = "[]"},
-	{.name = "BlkioDeviceReadIOps", .kind = FIELD_FIXED, .text = "[]"},
-	{.name = "BlkioDeviceWriteIOps", .kind = FIELD_FIXED, .text = "[]"},
+	BLKIO("BlkioWeightDevice", blkio_weight_devices),
+	BLKIO("BlkioDeviceReadBps", blkio_read_bps),
+	BLKIO("BlkioDeviceWriteBps", blkio_write_bps),
+	BLKIO("BlkioDeviceReadIOps", blkio_read_iops),
+	BLKIO("BlkioDeviceWriteIOps", blkio_write_iops),
 	{.name = "CpuPeriod", .kind = FIELD_I64, .min = 0, .max = 1000000, AT(cpu_period), .check = cpu_period_check},
 	{.name = "CpuQuota", .kind = FIELD_I64, .min = -1, .max = INT64_MAX, AT(cpu_quota), .check = cpu_quota_check},
-	{.name = "CpuRealtimePeriod", .kind = FIELD_FIXED, .text = "0"},
-	{.name = "CpuRealtimeRuntime", .kind = FIELD_FIXED, .text = "0"},
+	{.name = "CpuRealtimePeriod", .kind = FIELD_I64, .max = 1000000, AT(cpu_rt_period)},
+	{.name = "CpuRealtimeRuntime", .kind = FIELD_I64, .max = 1000000, AT(cpu_rt_runtime), .check = cpu_rt_check},
 	{.name = "CpusetCpus", .kind = FIELD_STR, .max_bytes = 1024, AT(cpuset_cpus), .check = cpuset_check},
 	{.name = "CpusetMems", .kind = FIELD_STR, .max_bytes = 1024, AT(cpuset_mems), .check = cpuset_check},
 	{.name = "Devices", .kind = FIELD_CUSTOM, .read = devices_read, .write = devices_write},
-	LIST("DeviceCgroupRules", device_cgroup_rules, EMPTY_NULL),
-	{.name = "DeviceRequests", .kind = FIELD_FIXED, .text = "null"},
+	{.name = "DeviceCgroupRules", .kind = FIELD_STRV, .empty = EMPTY_NULL, .max_bytes = 64, AT(device_cgroup_rules), .check = device_rules_check},
+	{.name = "DeviceRequests", .kind = FIELD_CUSTOM, .read = gpus_read, .write = gpus_write},
 	{.name = "MemoryReservation", .kind = FIELD_I64, AT(memory_reservation)},
 	{.name = "MemorySwap", .kind = FIELD_I64, .min = -1, .max = INT64_MAX, AT(memory_swap)},
 	{.name = "MemorySwappiness", .kind = FIELD_I64, .empty = EMPTY_NULL, .min = -1, .max = 100, .unset = -1, AT(memory_swappiness)},

@@ -9,6 +9,15 @@ int kv_list_append(struct kv_list *l, const char *key, const char *value); /* no
 
 extern const struct field config_fields[], host_fields[];
 
+/** items_read() / items_write() - an array of objects of @size bytes, read by @table, each judged by @check; *@items is calloc'ed. */
+int items_read(struct reader *rd, const struct field *f, const struct json *v, const struct field *table, size_t size, size_t max,
+	       int (*check)(struct reader *rd, void *item), void **items, size_t *n);
+void items_write(struct json_writer *w, const struct field *f, const struct field *table, const void *items, size_t size, size_t n);
+bool path_has_dotdot(const char *path);
+
+int blkio_read(struct reader *rd, const struct field *f, const struct json *v, void *obj);
+void blkio_write(struct json_writer *w, const struct field *f, const void *obj);
+
 int binds_read(struct reader *rd, const struct field *f, const struct json *v, void *obj);
 void binds_write(struct json_writer *w, const struct field *f, const void *obj);
 int mounts_read(struct reader *rd, const struct field *f, const struct json *v, void *obj);

@@ -14,7 +14,7 @@
 
 void container_options_init(struct container_options *o)
 {
-	*o = (struct container_options) {.init = -1, .stop_timeout = INT64_MIN, .sig_proxy = true};
+	*o = (struct container_options) {.init = -1, .stop_timeout = INT64_MIN, .memory_swappiness = -1, .sig_proxy = true};
 }
 
 static int set_cpus(void *field, const char *value, struct err *err)
@@ -47,14 +47,6 @@ static int set_network(void *field, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_ipc(void *field, const char *value, struct err *err)
-{
-	if (!str_eq(value, "private") && *value)
-		return err_set(err, ERR_UNSUPPORTED, "every container has an IPC namespace of its own; this version has private only");
-	*(const char **) field = value;
-	return 0;
-}
-
 static int only(const char *value, const char *word, const char *why, struct err *err)
 {
 	return strcasecmp(value, word) == 0 || !*value ? 0 : err_set(err, ERR_UNSUPPORTED, "%s", why);
@@ -65,9 +57,13 @@ static int set_restart(void *field, const char *value, struct err *err)
 	return only(value, "no", "restart policies need the daemon; this version has no", err);
 }
 
-static int set_cgroupns(void *field, const char *value, struct err *err)
+static int set_swappiness(void *field, const char *value, struct err *err)
 {
-	return only(value, "private", "every container has a cgroup namespace of its own; this version has private only", err);
+	int64_t n;
+	if (parse_i64(value, &n) < 0 || n < -1 || n > 100)
+		return err_set(err, ERR_INVALID, "use a number from 0 to 100, or -1 for the host's");
+	*(int64_t *) field = n;
+	return 0;
 }
 
 static int set_pull(void *field, const char *value, struct err *err)
@@ -80,17 +76,27 @@ static int set_pull(void *field, const char *value, struct err *err)
 static const struct flag common_rows[] = {
 	{"annotation", 0, FLAG_LIST, O(annotations), "key=value", "Add an annotation to the runtime document"},
 	{"attach", 'a', FLAG_LIST, O(attach), "stream", "Attach to stdin, stdout or stderr"},
+	{"blkio-weight", 0, FLAG_INT, O(blkio_weight), "n", "Block I/O weight relative to other containers (10 to 1000)"},
+	{"blkio-weight-device", 0, FLAG_LIST, O(blkio_weight_device), "device:n", "Block I/O weight on one device"},
 	{"cap-add", 0, FLAG_LIST, O(cap_add), "capability", "Add a capability, inside the container's user namespace"},
 	{"cap-drop", 0, FLAG_LIST, O(cap_drop), "capability", "Drop a capability, or ALL"},
-	{"cgroupns", 0, FLAG_SET, 0, "mode", "Cgroup namespace (private)", set_cgroupns},
+	{"cgroup-parent", 0, FLAG_STR, O(cgroup_parent), "path", "Parent of its cgroup, below the tenant's own"},
+	{"cgroupns", 0, FLAG_STR, O(cgroupns), "mode", "Cgroup namespace: private (default), or host where the operator allows it"},
 	{"cidfile", 0, FLAG_STR, O(cidfile), "file", "Write the container's id to a new file"},
 	{"cpu-period", 0, FLAG_INT, O(cpu_period), "us", "Length of a CPU period in microseconds"},
 	{"cpu-quota", 0, FLAG_INT, O(cpu_quota), "us", "CPU time per period in microseconds"},
+	{"cpu-rt-period", 0, FLAG_INT, O(cpu_rt_period), "us", "Length of a realtime CPU period in microseconds"},
+	{"cpu-rt-runtime", 0, FLAG_INT, O(cpu_rt_runtime), "us", "Realtime CPU time per period in microseconds"},
 	{"cpu-shares", 'c', FLAG_INT, O(cpu_shares), "n", "CPU weight relative to other containers (1024 is one share)"},
 	{"cpus", 0, FLAG_SET, O(nano_cpus), "n", "Number of CPUs, such as 1.5", set_cpus},
 	{"cpuset-cpus", 0, FLAG_STR, O(cpuset_cpus), "list", "CPUs to run on (0-3, 0,1)"},
 	{"cpuset-mems", 0, FLAG_STR, O(cpuset_mems), "list", "Memory nodes to use (0-3, 0,1)"},
 	{"device", 0, FLAG_LIST, O(device), "host[:container[:rwm]]", "Add a host device"},
+	{"device-cgroup-rule", 0, FLAG_LIST, O(device_cgroup_rules), "rule", "Add a rule to its list of devices, such as \"c 42:* rmw\""},
+	{"device-read-bps", 0, FLAG_LIST, O(device_read_bps), "device:bytes", "Limit reading from a device, in bytes a second"},
+	{"device-read-iops", 0, FLAG_LIST, O(device_read_iops), "device:n", "Limit reading from a device, in operations a second"},
+	{"device-write-bps", 0, FLAG_LIST, O(device_write_bps), "device:bytes", "Limit writing to a device, in bytes a second"},
+	{"device-write-iops", 0, FLAG_LIST, O(device_write_iops), "device:n", "Limit writing to a device, in operations a second"},
 	{"domainname", 0, FLAG_STR, O(domainname), "name", "NIS domain name"},
 	{"entrypoint", 0, FLAG_STR, O(entrypoint), "command", "Replace the image's entrypoint (\"\" resets it)"},
 	{"env", 'e', FLAG_LIST, O(env), "key[=value]", "Set an environment variable (without a value: the caller's)"},
@@ -100,7 +106,7 @@ static const struct flag common_rows[] = {
 	{"hostname", 'h', FLAG_STR, O(hostname), "name", "Host name inside the container"},
 	{"init", 0, FLAG_TRISTATE, O(init), NULL, "Run a small init that forwards signals and reaps"},
 	{"interactive", 'i', FLAG_BOOL, O(interactive), NULL, "Keep stdin open"},
-	{"ipc", 0, FLAG_SET, O(ipc), "mode", "IPC namespace (private)", set_ipc},
+	{"ipc", 0, FLAG_STR, O(ipc), "mode", "IPC: private (default), shareable, none, container:NAME, or host where the operator allows it"},
 	{"label", 'l', FLAG_LIST, O(labels), "key[=value]", "Set a label"},
 	{"label-file", 0, FLAG_LIST, O(label_file), "file", "Read labels from a file"},
 	{"log-driver", 0, FLAG_STR, O(log_driver), "driver", "json-file (default) or none"},
@@ -108,12 +114,15 @@ static const struct flag common_rows[] = {
 	{"memory", 'm', FLAG_SIZE, O(memory), "bytes", "Memory limit"},
 	{"memory-reservation", 0, FLAG_SIZE, O(memory_reservation), "bytes", "Memory to keep under pressure"},
 	{"memory-swap", 0, FLAG_SET, O(memory_swap), "bytes", "Memory and swap together; -1: unlimited swap", set_memory_swap},
+	{"memory-swappiness", 0, FLAG_SET, O(memory_swappiness), "n", "How readily its memory is swapped, 0 to 100 (cgroup v1)", set_swappiness},
 	{"mount", 0, FLAG_LIST, O(mounts), "key=value,...", "Mount: type=bind|volume|tmpfs,source=...,target=...[,readonly,idmap]"},
 	{"name", 0, FLAG_STR, O(name), "name", "Name of the container"},
 	{"net", 0, FLAG_SET, O(network), NULL, NULL, set_network},
 	{"network", 0, FLAG_SET, O(network), "network", "none, or host where the operator allows it", set_network},
 	{"no-healthcheck", 0, FLAG_BOOL, O(no_healthcheck), NULL, "Ignore the image's health check"},
+	{"oom-kill-disable", 0, FLAG_BOOL, O(oom_kill_disable), NULL, "Wait for memory instead of being killed (cgroup v1, with --memory)"},
 	{"oom-score-adj", 0, FLAG_INT, O(oom_score_adj), "n", "Preference of the OOM killer (-1000 to 1000)"},
+	{"pid", 0, FLAG_STR, O(pid), "mode", "Processes: private (default), container:NAME, or host where the operator allows it"},
 	{"pids-limit", 0, FLAG_INT, O(pids_limit), "n", "Limit of processes (default 2048; -1: none)"},
 	{"privileged", 0, FLAG_BOOL, O(privileged), NULL, "All capabilities inside the container's own user namespace"},
 	{"pull", 0, FLAG_SET, 0, "policy", "missing or never", set_pull},
@@ -127,6 +136,7 @@ static const struct flag common_rows[] = {
 	{"shm-size", 0, FLAG_SIZE, O(shm_size), "bytes", "Size of /dev/shm (default 64m)"},
 	{"stop-signal", 0, FLAG_STR, O(stop_signal), "signal", "Signal that stops the container"},
 	{"stop-timeout", 0, FLAG_INT, O(stop_timeout), "seconds", "Patience of stop before it kills"},
+	{"storage-opt", 0, FLAG_LIST, O(storage_opt), "key=value", "Options of the writable layer"},
 	{"sysctl", 0, FLAG_LIST, O(sysctl), "key=value", "Set a namespaced kernel parameter"},
 	{"tmpfs", 0, FLAG_LIST, O(tmpfs), "path[:options]", "Mount a tmpfs"},
 	{"tty", 't', FLAG_BOOL, O(tty), NULL, "Give the container a terminal"},
@@ -134,6 +144,7 @@ static const struct flag common_rows[] = {
 	{"ulimit", 0, FLAG_LIST, O(ulimit), "name=soft[:hard]", "Set a resource limit"},
 	{"user", 'u', FLAG_STR, O(user), "user[:group]", "User, by name or id as the image knows it"},
 	{"userns", 0, FLAG_STR, O(userns), "mode", "auto (default), auto:size=N, remap[:USER], map, container:NAME, host"},
+	{"uts", 0, FLAG_STR, O(uts), "mode", "Host name: private (default), or host where the operator allows it"},
 	{"volume", 'v', FLAG_LIST, O(volumes), "source:target[:ro,idmap]", "Mount a volume or a host path"},
 	{"workdir", 'w', FLAG_STR, O(workdir), "directory", "Working directory inside the container"},
 };
@@ -141,19 +152,25 @@ const struct flag_table container_flags = FLAG_TABLE(common_rows);
 
 #define NO_POLICY "restart policies are not there yet"
 static const struct flag update_rows[] = {
+	{"blkio-weight", 0, FLAG_INT, O(blkio_weight), "n", "Block I/O weight relative to other containers (10 to 1000)"},
+	{"blkio-weight-device", 0, FLAG_LIST, O(blkio_weight_device), "device:n", "Block I/O weight on one device"},
 	{"cpu-period", 0, FLAG_INT, O(cpu_period), "us", "Length of a CPU period in microseconds"},
 	{"cpu-quota", 0, FLAG_INT, O(cpu_quota), "us", "CPU time per period in microseconds"},
+	{"cpu-rt-period", 0, FLAG_INT, O(cpu_rt_period), "us", "Length of a realtime CPU period in microseconds"},
+	{"cpu-rt-runtime", 0, FLAG_INT, O(cpu_rt_runtime), "us", "Realtime CPU time per period in microseconds"},
 	{"cpu-shares", 'c', FLAG_INT, O(cpu_shares), "n", "CPU weight relative to other containers (1024 is one share)"},
 	{"cpus", 0, FLAG_SET, O(nano_cpus), "n", "Number of CPUs, such as 1.5", set_cpus},
 	{"cpuset-cpus", 0, FLAG_STR, O(cpuset_cpus), "list", "CPUs to run on (0-3, 0,1)"},
 	{"cpuset-mems", 0, FLAG_STR, O(cpuset_mems), "list", "Memory nodes to use (0-3, 0,1)"},
+	{"device-read-bps", 0, FLAG_LIST, O(device_read_bps), "device:bytes", "Limit reading from a device, in bytes a second (0: none)"},
+	{"device-read-iops", 0, FLAG_LIST, O(device_read_iops), "device:n", "Limit reading from a device, in operations a second (0: none)"},
+	{"device-write-bps", 0, FLAG_LIST, O(device_write_bps), "device:bytes", "Limit writing to a device, in bytes a second (0: none)"},
+	{"device-write-iops", 0, FLAG_LIST, O(device_write_iops), "device:n", "Limit writing to a device, in operations a second (0: none)"},
 	{"memory", 'm', FLAG_SIZE, O(memory), "bytes", "Memory limit"},
 	{"memory-reservation", 0, FLAG_SIZE, O(memory_reservation), "bytes", "Memory to keep under pressure"},
 	{"memory-swap", 0, FLAG_SET, O(memory_swap), "bytes", "Memory and swap together; -1: unlimited swap", set_memory_swap},
+	{"memory-swappiness", 0, FLAG_SET, O(memory_swappiness), "n", "How readily its memory is swapped, 0 to 100 (cgroup v1)", set_swappiness},
 	{"pids-limit", 0, FLAG_INT, O(pids_limit), "n", "Limit of processes (-1: none)"},
-	{"blkio-weight", 0, FLAG_REFUSED, 0, NULL, "block I/O limits are not applied by this version, and Coffer ignores nothing"},
-	{"cpu-rt-period", 0, FLAG_REFUSED, 0, NULL, "realtime CPU limits are not applied by this version, and Coffer ignores nothing"},
-	{"cpu-rt-runtime", 0, FLAG_REFUSED, 0, NULL, "realtime CPU limits are not applied by this version, and Coffer ignores nothing"},
 	{"kernel-memory", 0, FLAG_REFUSED, 0, NULL, "the kernel dropped it; --memory counts kernel memory too"},
 	{"restart", 0, FLAG_REFUSED, 0, NULL, NO_POLICY},
 };
@@ -169,27 +186,14 @@ const struct flag_table run_flags = FLAG_TABLE(run_rows);
 #define NO_PORTS "networks have no ports in this version, it has --network none and host"
 #define NO_NAMES "networks have no names or addresses in this version, it has --network none and host"
 #define NO_HEALTH "health checks need the daemon, which has an issue of its own"
-#define NO_BLKIO "block I/O limits are not applied by this version, and Coffer ignores nothing"
-#define NO_RT "realtime CPU limits are not applied by this version, and Coffer ignores nothing"
-#define NO_SHARED_NS "every container has namespaces of its own in this version"
 #define NO_REGISTRY "there are no registries yet; load an image with coffer load -i FILE"
 
 #define REFUSED(name_, why_) {.name = (name_), .kind = FLAG_REFUSED, .help = (why_)}
 #define REFUSED_BOOL(name_, why_) {.name = (name_), .kind = FLAG_REFUSED_BOOL, .help = (why_)}
 static const struct flag refused_rows[] = {
 	REFUSED("add-host", NO_NAMES),
-	REFUSED("blkio-weight", NO_BLKIO),
-	REFUSED("blkio-weight-device", NO_BLKIO),
-	REFUSED("cgroup-parent", "cgroups lie below coffer/TENANT/ID, where tenants are kept apart"),
 	REFUSED("cpu-count", "it exists on Windows only"),
 	REFUSED("cpu-percent", "it exists on Windows only"),
-	REFUSED("cpu-rt-period", NO_RT),
-	REFUSED("cpu-rt-runtime", NO_RT),
-	REFUSED("device-cgroup-rule", "devices are added by --device, which opens the device and its rule together"),
-	REFUSED("device-read-bps", NO_BLKIO),
-	REFUSED("device-read-iops", NO_BLKIO),
-	REFUSED("device-write-bps", NO_BLKIO),
-	REFUSED("device-write-iops", NO_BLKIO),
 	REFUSED_BOOL("disable-content-trust", NO_REGISTRY),
 	REFUSED("dns", NO_NAMES),
 	REFUSED("dns-opt", NO_NAMES),
@@ -212,17 +216,12 @@ static const struct flag refused_rows[] = {
 	REFUSED("link", NO_NAMES),
 	REFUSED("link-local-ip", NO_NAMES),
 	REFUSED("mac-address", NO_NAMES),
-	REFUSED("memory-swappiness", "it is not applied by this version; --memory-swap bounds swap"),
 	REFUSED("net-alias", NO_NAMES),
 	REFUSED("network-alias", NO_NAMES),
-	REFUSED_BOOL("oom-kill-disable", "a container that cannot be killed can stop the host"),
-	REFUSED("pid", NO_SHARED_NS),
 	REFUSED("platform", "images run on the architecture of the host only"),
 	{.name = "publish", .abbr = 'p', .kind = FLAG_REFUSED, .help = NO_PORTS},
 	{.name = "publish-all", .abbr = 'P', .kind = FLAG_REFUSED_BOOL, .help = NO_PORTS},
-	REFUSED("storage-opt", "quotas of the writable layer have an issue of their own"),
 	REFUSED_BOOL("use-api-socket", "a tenant's socket has an issue of its own"),
-	REFUSED("uts", NO_SHARED_NS),
 	REFUSED("volume-driver", "volumes are directories of this host in this version"),
 	REFUSED("volumes-from", "name the volumes with -v"),
 };

@@ -400,8 +400,73 @@ static int put_log(struct json_writer *w, const struct container_options *o, str
 	return r;
 }
 
-static void put_limits(struct json_writer *w, const struct container_options *o)
+static int bad_device_limit(const char *text, const char *why, struct err *err)
 {
+	return err_set(err, ERR_INVALID, "invalid argument \"%.80s\": use /dev/DEVICE:NUMBER: %s", text, why);
+}
+
+/* "/dev/vda:NUMBER"; the number by @parse */
+static int put_device_limit(struct json_writer *w, const char *text, const char *key, int (*parse)(const char *, uint64_t *), struct err *err)
+{
+	const char *colon = strrchr(text, ':');
+	uint64_t n;
+	if (!colon || colon == text || text[0] != '/')
+		return bad_device_limit(text, "the device is an absolute path", err);
+	if (parse(colon + 1, &n) < 0 || n > INT64_MAX)
+		return bad_device_limit(text, "the number is a whole one, a rate in bytes may have a unit such as kb, mb or gb", err);
+	_cleanup_free_ char *path = strndup(text, (size_t) (colon - text));
+	if (!path)
+		return err_oom(err);
+	jw_obj(w, NULL);
+	jw_str(w, "Path", path);
+	jw_uint(w, key, n);
+	jw_end(w);
+	return 0;
+}
+
+static int put_device_weight(struct json_writer *w, const char *text, struct err *err)
+{
+	return put_device_limit(w, text, "Weight", parse_u64, err);
+}
+
+static int put_device_bps(struct json_writer *w, const char *text, struct err *err)
+{
+	return put_device_limit(w, text, "Rate", parse_size, err);
+}
+
+static int put_device_iops(struct json_writer *w, const char *text, struct err *err)
+{
+	return put_device_limit(w, text, "Rate", parse_u64, err);
+}
+
+static int put_blkio(struct json_writer *w, const struct container_options *o, struct err *err)
+{
+	const struct {
+		const char *key, *flag;
+		char *const *v;
+		int (*put)(struct json_writer *w, const char *text, struct err *err);
+	} rows[] = {
+		{"BlkioWeightDevice", "blkio-weight-device", o->blkio_weight_device, put_device_weight}, {"BlkioDeviceReadBps", "device-read-bps", o->device_read_bps, put_device_bps},
+		{"BlkioDeviceWriteBps", "device-write-bps", o->device_write_bps, put_device_bps},	 {"BlkioDeviceReadIOps", "device-read-iops", o->device_read_iops, put_device_iops},
+		{"BlkioDeviceWriteIOps", "device-write-iops", o->device_write_iops, put_device_iops},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		if (put_each(w, rows[i].key, rows[i].v, rows[i].put, err) < 0) {
+			enum err_kind kind = err->kind;
+			int r = err_wrap(err, "--%s", rows[i].flag);
+			err->kind = (uint16_t) kind;
+			return r;
+		}
+	return 0;
+}
+
+static int put_limits(struct json_writer *w, const struct container_options *o, struct err *err)
+{
+	put_int(w, "BlkioWeight", o->blkio_weight);
+	put_int(w, "CpuRealtimePeriod", o->cpu_rt_period);
+	put_int(w, "CpuRealtimeRuntime", o->cpu_rt_runtime);
+	if (o->memory_swappiness >= 0)
+		jw_int(w, "MemorySwappiness", o->memory_swappiness);
 	put_int(w, "PidsLimit", o->pids_limit);
 	put_int(w, "Memory", o->memory);
 	put_int(w, "MemorySwap", o->memory_swap);
@@ -414,6 +479,7 @@ static void put_limits(struct json_writer *w, const struct container_options *o)
 	put_str(w, "CpusetMems", o->cpuset_mems);
 	put_int(w, "OomScoreAdj", o->oom_score_adj);
 	put_int(w, "ShmSize", o->shm_size);
+	return put_blkio(w, o, err);
 }
 
 static void put_identity(struct json_writer *w, const struct container_options *o)
@@ -428,6 +494,12 @@ static void put_identity(struct json_writer *w, const struct container_options *
 	put_bool(w, "Privileged", o->privileged);
 	put_str(w, "NetworkMode", o->network);
 	put_str(w, "IpcMode", o->ipc);
+	put_str(w, "PidMode", o->pid);
+	put_str(w, "UTSMode", o->uts);
+	put_str(w, "CgroupnsMode", o->cgroupns);
+	put_str(w, "CgroupParent", o->cgroup_parent);
+	put_bool(w, "OomKillDisable", o->oom_kill_disable);
+	put_strv(w, "DeviceCgroupRules", o->device_cgroup_rules);
 	put_str(w, "Runtime", o->runtime);
 }
 
@@ -445,10 +517,10 @@ static int put_host_config(struct json_writer *w, const struct container_options
 		jw_end(w);
 	}
 	put_identity(w, o);
-	put_limits(w, o);
-	if ((r = put_binds(w, o, err)) < 0 || (r = put_mounts(w, o, err)) < 0 || (r = put_tmpfs(w, o, err)) < 0 || (r = put_security(w, o, err)) < 0 ||
+	if ((r = put_limits(w, o, err)) < 0 || (r = put_binds(w, o, err)) < 0 || (r = put_mounts(w, o, err)) < 0 || (r = put_tmpfs(w, o, err)) < 0 || (r = put_security(w, o, err)) < 0 ||
 	    (r = put_each(w, "Ulimits", o->ulimit, put_ulimit, err)) < 0 || (r = put_each(w, "Devices", o->device, put_device, err)) < 0 ||
-	    (r = put_map(w, "Sysctls", o->sysctl, "sysctl", err)) < 0 || (r = put_map(w, "Annotations", o->annotations, "annotation", err)) < 0)
+	    (r = put_map(w, "Sysctls", o->sysctl, "sysctl", err)) < 0 || (r = put_map(w, "Annotations", o->annotations, "annotation", err)) < 0 ||
+	    (r = put_map(w, "StorageOpt", o->storage_opt, "storage-opt", err)) < 0)
 		return r;
 	return put_log(w, o, err);
 }
@@ -459,7 +531,9 @@ int update_body(const struct container_options *o, char **ret, struct err *err)
 	struct json_writer w;
 	jw_init(&w, &out);
 	jw_obj(&w, NULL);
-	put_limits(&w, o);
+	int r = put_limits(&w, o, err);
+	if (r < 0)
+		return r;
 	jw_end(&w);
 	*ret = strbuf_steal(&out);
 	return *ret ? 0 : err_oom(err);

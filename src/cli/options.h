@@ -20,9 +20,14 @@ struct container_options {
 	/* confinement */
 	bool privileged;
 	char **cap_add, **cap_drop, **security_opt, **uidmap, **gidmap, **ulimit, **sysctl, **device; /* owned strv */
-	const char *userns, *network, *ipc, *runtime;                                                /* borrowed */
+	char **device_cgroup_rules;                                                                   /* owned strv */
+	const char *userns, *network, *ipc, *pid, *uts, *cgroupns, *runtime;                          /* borrowed */
 	/* limits; 0: unset */
 	int64_t pids_limit, memory, memory_swap, memory_reservation, nano_cpus, cpu_shares, cpu_quota, cpu_period, oom_score_adj;
+	int64_t blkio_weight, cpu_rt_period, cpu_rt_runtime, memory_swappiness; /* swappiness: -1 unset */
+	bool oom_kill_disable;
+	char **blkio_weight_device, **device_read_bps, **device_write_bps, **device_read_iops, **device_write_iops, **storage_opt; /* owned strv */
+	const char *cgroup_parent; /* borrowed */
 	const char *cpuset_cpus, *cpuset_mems, *log_driver; /* borrowed */
 	char **log_opt;                                     /* owned strv */
 	/* run only */

@@ -24,7 +24,9 @@ void hostname_of(const struct container *c, char *buf)
 
 void cgroup_path_of(const struct container *c, char *buf)
 {
-	(void) str_format(buf, MONITOR_PATH_MAX, "coffer/%.100s/%s", c->tenant, c->id); /* fits */
+	const char *parent = c->req && c->req->cgroup_parent ? c->req->cgroup_parent : "";
+	parent += strspn(parent, "/");
+	(void) str_format(buf, MONITOR_PATH_MAX, "coffer/%.80s%s%.80s/%s", c->tenant, *parent ? "/" : "", parent, c->id); /* fits */
 }
 
 static int dup_into(char **p, const char *s)

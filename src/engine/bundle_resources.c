@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* cgroup limits, device rules and rlimits: finite defaults, never inherited (R12). */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -23,9 +24,20 @@ static const struct device_rule device_defaults[] = {
 	{.allow = true, .type = 'c', .major = 136, .minor = -1, .access = "rwm"}, /* pts */
 };
 
+/* "c 1:3 rwm", whose form the request's reader has checked */
+static void device_rule_of(const char *text, struct device_rule *ret)
+{
+	const char *part[2] = {text + 2, strchr(text, ':') + 1};
+	long long n[2] = {-1, -1}; /* '*' */
+	for (int i = 0; i < 2; i++)
+		(void) sscanf(part[i], "%9lld", &n[i]);
+	*ret = (struct device_rule){.allow = true, .type = text[0], .major = n[0], .minor = n[1]};
+	(void) str_copy(ret->access, sizeof(ret->access), strrchr(text, ' ') + 1); /* at most 3 */
+}
+
 static int device_rules(const struct container_request *r, struct resources_spec *s, struct err *err)
 {
-	s->devices = calloc(ARRAY_LEN(device_defaults) + r->n_devices, sizeof(*s->devices));
+	s->devices = calloc(ARRAY_LEN(device_defaults) + r->n_devices + strv_len(r->device_cgroup_rules), sizeof(*s->devices));
 	if (!s->devices)
 		return err_oom(err);
 	memcpy(s->devices, device_defaults, sizeof(device_defaults));
@@ -39,6 +51,8 @@ static int device_rules(const struct container_request *r, struct resources_spec
 		*rule = (struct device_rule){.allow = true, .type = S_ISBLK(st.st_mode) ? 'b' : 'c', .major = (int64_t) major(st.st_rdev), .minor = (int64_t) minor(st.st_rdev)};
 		(void) str_copy(rule->access, sizeof(rule->access), str_empty(d->permissions) ? "rwm" : d->permissions); /* at most 3 by policy */
 	}
+	STRV_FOREACH(text, r->device_cgroup_rules)
+		device_rule_of(text, &s->devices[s->n_devices++]);
 	return 0;
 }
 
@@ -54,6 +68,9 @@ static void memory(const struct container_request *r, struct resources_spec *s)
 		s->has_swap = true;
 		s->swap = r->memory > INT64_MAX / 2 ? -1 : r->memory * 2;
 	}
+	s->has_swappiness = r->memory_swappiness >= 0;
+	s->swappiness = (uint64_t) MAX(r->memory_swappiness, 0);
+	s->has_oom_disable = s->oom_disable = r->oom_kill_disable;
 }
 
 static int cpu(const struct container_request *r, struct resources_spec *s)
@@ -70,11 +87,47 @@ static int cpu(const struct container_request *r, struct resources_spec *s)
 		s->has_quota = r->cpu_quota != 0;
 		s->quota = r->cpu_quota;
 	}
+	s->has_rt_period = r->cpu_rt_period > 0;
+	s->rt_period = (uint64_t) MAX(r->cpu_rt_period, 0);
+	s->has_rt_runtime = r->cpu_rt_runtime > 0;
+	s->rt_runtime = r->cpu_rt_runtime;
 	if (!str_empty(r->cpuset_cpus) && !(s->cpus = strdup(r->cpuset_cpus)))
 		return -ENOMEM;
 	if (!str_empty(r->cpuset_mems) && !(s->mems = strdup(r->cpuset_mems)))
 		return -ENOMEM;
 	return 0;
+}
+
+static int blkio_list(const struct blkio_limits *l, bool weight, struct blkio_list *ret, struct err *err)
+{
+	ret->v = l->n ? calloc(l->n, sizeof(*ret->v)) : NULL;
+	if (l->n && !ret->v)
+		return err_oom(err);
+	for (size_t i = 0; i < l->n; i++) {
+		struct stat st;
+		if (stat(l->v[i].path, &st) < 0)
+			return err_sys(err, -errno, "block device '%.200s'", l->v[i].path);
+		uint64_t n = (uint64_t) l->v[i].value;
+		ret->v[ret->n++] = (struct blkio_device){.major = (int64_t) major(st.st_rdev), .minor = (int64_t) minor(st.st_rdev), .weight = weight ? n : 0, .rate = weight ? 0 : n};
+	}
+	return 0;
+}
+
+static int blkio(const struct container_request *r, struct resources_spec *s, struct err *err)
+{
+	const struct {
+		const struct blkio_limits *from;
+		struct blkio_list *to;
+	} lists[] = {
+		{&r->blkio_read_bps, &s->throttle[BLKIO_READ_BPS]}, {&r->blkio_write_bps, &s->throttle[BLKIO_WRITE_BPS]},
+		{&r->blkio_read_iops, &s->throttle[BLKIO_READ_IOPS]}, {&r->blkio_write_iops, &s->throttle[BLKIO_WRITE_IOPS]},
+	};
+	s->has_blkio_weight = r->blkio_weight > 0;
+	s->blkio_weight = (uint32_t) r->blkio_weight;
+	int rc = blkio_list(&r->blkio_weight_devices, true, &s->blkio_weight_devices, err);
+	for (size_t i = 0; rc >= 0 && i < ARRAY_LEN(lists); i++)
+		rc = blkio_list(lists[i].from, false, lists[i].to, err);
+	return rc;
 }
 
 /* What no --ulimit names: as much as the host's root has at most, and less where a default is wiser. */
@@ -133,5 +186,6 @@ int bundle_resources(const struct bundle_plan *b, struct runtime_spec *s, struct
 	memory(r, res);
 	if (cpu(r, res) < 0 || limits(r, &s->process) < 0)
 		return err_oom(err);
-	return device_rules(r, res, err);
+	int rc = blkio(r, res, err);
+	return rc < 0 ? rc : device_rules(r, res, err);
 }

@@ -168,7 +168,7 @@ static int store(struct engine *e, struct container *c, const char *name, struct
 	return db_commit(e->db, err);
 }
 
-static int prepare(struct engine *e, const struct caller *caller, const struct container_request *req, struct container *c, struct err *err)
+static int prepare(struct engine *e, const struct caller *caller, const struct container_request *req, struct container *c, char ***warnings, struct err *err)
 {
 	char path[MONITOR_PATH_MAX], profile[32], hash[65];
 	struct container_request *own;
@@ -184,6 +184,7 @@ static int prepare(struct engine *e, const struct caller *caller, const struct c
 	rc = container_own_request(c, &own, err);
 	rc = rc < 0 ? rc : merge_image(e, c, err);
 	rc = rc < 0 ? rc : apply_defaults(e, c, err);
+	rc = rc < 0 ? rc : limits_discard(c->tenant, own, warnings, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err); /* what the image said is checked like the rest (R14) */
 	rc = rc < 0 ? rc : labels_check(e, c->req, err);
 	return rc < 0 ? rc : seccomp_prepare(e, c->req, path, profile, sizeof(profile), hash, &flags, err); /* a profile that is none is told now */
@@ -197,7 +198,7 @@ int engine_create(struct engine *e, const struct caller *caller, const char *nam
 		name++;
 	int rc = name ? check_name(name, err) : 0;
 	rc = rc < 0 ? rc : policy_check(e, caller, req, &warnings, err);
-	rc = rc < 0 ? rc : prepare(e, caller, req, &c, err);
+	rc = rc < 0 ? rc : prepare(e, caller, req, &c, &warnings, err);
 	if (rc < 0)
 		return rc;
 	if (name)

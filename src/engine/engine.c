@@ -57,8 +57,7 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 		if (!*rows[i].dst)
 			return err_oom(err);
 	}
-	e->allow_host_userns = cfg->allow_host_userns;
-	e->allow_host_network = cfg->allow_host_network;
+	memcpy(e->allow, cfg->allow, sizeof(e->allow));
 	int rc = runtimes_read(e, cfg->runtimes, err);
 	if (rc < 0)
 		return rc;

@@ -21,14 +21,17 @@ struct caller {
 	pid_t pid;
 };
 
+/* What of the host a container may be given when it is asked for: the operator's word, daemon.json's "allow-host-NAME" or COFFER_ALLOW_HOST=NAME,... */
+enum engine_allow { ALLOW_USERNS, ALLOW_NETWORK, ALLOW_PID, ALLOW_IPC, ALLOW_UTS, ALLOW_CGROUPNS, ALLOW_OOM_SCORE, ALLOW_MAX_ };
+extern const char *const engine_allow_names[ALLOW_MAX_]; /* "userns", ... */
+
 struct engine_config {
 	const char *state_dir;   /* /var/lib/coffer */
 	const char *run_dir;     /* /run/coffer */
 	const char *libexec_dir; /* where coffer-monitor, coffer-unpack, coffer-init are */
 	const char *self_path;   /* absolute path of coffer, for the monitor's reaper */
 	const char *userns_remap; /* phase 1 for every container: "" or NULL off, "user[:group]" or "uid[:gid]" */
-	bool allow_host_userns;  /* operator's word; from /etc/coffer/daemon.json or COFFER_ALLOW_HOST=userns,network */
-	bool allow_host_network;
+	bool allow[ALLOW_MAX_];
 	const struct json *runtimes; /* borrowed for engine_open(); {"NAME": {"path": "/..."}} of other runtimes that --runtime may name; NULL: the known ones alone */
 	const char *selinux_process_type, *selinux_file_type; /* NULL: container_t and container_file_t */
 };
@@ -66,8 +69,8 @@ int engine_pause(struct engine *e, const struct caller *c, const char *ref, stru
 int engine_unpause(struct engine *e, const struct caller *c, const char *ref, struct err *err);
 /** engine_rename() - ERR_CONFLICT when @name is taken. The rest of the container is as it was, its host name too. */
 int engine_rename(struct engine *e, const struct caller *c, const char *ref, const char *name, struct err *err);
-/** engine_update() - new limits from the HostConfig part of @limits: what is 0 or unset there stays. In force at once when it runs. */
-int engine_update(struct engine *e, const struct caller *c, const char *ref, const struct container_request *limits, struct err *err);
+/** engine_update() - new limits from the HostConfig part of @limits: what is 0 or unset there stays. In force at once when it runs. *@warnings: owned strv, appended to. */
+int engine_update(struct engine *e, const struct caller *c, const char *ref, const struct container_request *limits, char ***warnings, struct err *err);
 /** engine_top() - {"Titles","Processes"}. @ps_args: "-ef" (NULL), "aux", "-o pid,cmd": the table is ours, no ps is run. */
 int engine_top(struct engine *e, const struct caller *c, const char *ref, const char *ps_args, struct json_writer *w, struct err *err);
 /** engine_container_prune() - remove what does not run. @filters: until, label, label!. Writes {"ContainersDeleted","SpaceReclaimed"}. */

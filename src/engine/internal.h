@@ -40,7 +40,7 @@ struct engine {
 	struct image_store *images;
 	struct stored_cache *stored; /* owned */
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
-	bool allow_host_userns, allow_host_network;
+	bool allow[ALLOW_MAX_];
 	char *selinux_process_type, *selinux_file_type; /* owned */
 	struct keyval *runtimes; /* owned; name and path, of daemon.json */
 	size_t n_runtimes;
@@ -235,6 +235,13 @@ const char *rlimit_name(const char *ulimit);
 int tmpfs_options(const struct mount_request *m, char ***ret, struct err *err);
 /** policy_check() - may @c have what @req asks for? At create and again at start. @warnings: owned strv, appended to; NULL: none wanted. */
 int policy_check(const struct engine *e, const struct caller *c, const struct container_request *req, char ***warnings, struct err *err);
+/** allow_check() - has the operator allowed @a? ERR_DENIED naming @what ("HostConfig.PidMode (--pid) 'host'") and the way out. */
+int allow_check(const struct engine *e, enum engine_allow a, const char *what, struct err *err);
+/** limits_check() - the ranges of what @r limits; devices and block devices exist. Part of policy_check(). */
+int limits_check(const struct engine *e, const struct container_request *r, struct err *err);
+/** limits_discard() - leave out of @r what this host's kernel cannot limit, with docker's warning for each (@warnings as below); ERR_UNSUPPORTED for what docker
+ *  refuses, too. At create and update: a record that was made under another kernel fails at the start. */
+int limits_discard(const char *tenant, struct container_request *r, char ***warnings, struct err *err);
 /** network_is_host() - after policy_check(). */
 bool network_is_host(const struct container_request *req);
 
@@ -279,7 +286,7 @@ int bundle_process(const struct bundle_plan *b, struct runtime_spec *s, struct e
 int bundle_write(struct engine *e, const struct container *c, struct err *err);
 /** hostname_of() - Config.Hostname or the short id. @buf: 65 bytes. */
 void hostname_of(const struct container *c, char *buf);
-/** cgroup_path_of() - "coffer/TENANT/ID". @buf: MONITOR_PATH_MAX bytes. */
+/** cgroup_path_of() - "coffer/TENANT/ID", with HostConfig.CgroupParent before the id. @buf: MONITOR_PATH_MAX bytes. */
 void cgroup_path_of(const struct container *c, char *buf);
 /** seccomp_prepare() - the compiled filter for @req. @path: MONITOR_PATH_MAX bytes; "" when unconfined. */
 int seccomp_prepare(struct engine *e, const struct container_request *req, char *path, char *name, size_t name_size, char hash[65], uint32_t *ret_flags, struct err *err);

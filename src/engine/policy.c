@@ -58,13 +58,8 @@ static int check_missing(const struct container_request *r, struct err *err)
 		{!ipc_is_own(r->ipc_mode), "HostConfig.IpcMode (--ipc)"},
 		{!is_own(r->uts_mode), "HostConfig.UTSMode (--uts)"},
 		{!is_own(r->cgroupns_mode), "HostConfig.CgroupnsMode (--cgroupns)"},
-		{!str_empty(r->cgroup_parent), "HostConfig.CgroupParent (--cgroup-parent)"},
 		{!str_empty(r->restart_name) && !str_eq(r->restart_name, "no"), "HostConfig.RestartPolicy (--restart)"},
 		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
-		{r->oom_kill_disable, "HostConfig.OomKillDisable (--oom-kill-disable)"},
-		{r->blkio_weight != 0, "HostConfig.BlkioWeight (--blkio-weight)"},
-		{r->memory_swappiness >= 0, "HostConfig.MemorySwappiness (--memory-swappiness)"},
-		{r->device_cgroup_rules != NULL, "HostConfig.DeviceCgroupRules (--device-cgroup-rule)"},
 		{r->volumes_from != NULL, "HostConfig.VolumesFrom (--volumes-from)"},
 		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
 		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},
@@ -122,11 +117,23 @@ static int check_network(const struct engine *e, const struct container_request 
 		int rc = add_warning(warnings, "bridge networks are not there yet: the container has a loopback interface alone, as with --network none", err);
 		return rc < 0 ? rc : check_endpoints(r, err);
 	}
-	if (str_eq(mode, "host"))
-		return e->allow_host_network ? check_endpoints(r, err)
-					     : err_set(err, ERR_DENIED, "HostConfig.NetworkMode (--network) 'host': the operator of this host has not allowed it "
-									"(allow-host-network in /etc/coffer/daemon.json, or COFFER_ALLOW_HOST=network)");
+	if (str_eq(mode, "host")) {
+		int rc = allow_check(e, ALLOW_NETWORK, "HostConfig.NetworkMode (--network) 'host'", err);
+		return rc < 0 ? rc : check_endpoints(r, err);
+	}
 	return err_set(err, ERR_UNSUPPORTED, "HostConfig.NetworkMode (--network) '%.64s' is not there yet: none and host are", mode);
+}
+
+const char *const engine_allow_names[ALLOW_MAX_] = {
+	[ALLOW_USERNS] = "userns", [ALLOW_NETWORK] = "network", [ALLOW_PID] = "pid", [ALLOW_IPC] = "ipc", [ALLOW_UTS] = "uts", [ALLOW_CGROUPNS] = "cgroupns", [ALLOW_OOM_SCORE] = "oom-score",
+};
+
+int allow_check(const struct engine *e, enum engine_allow a, const char *what, struct err *err)
+{
+	if (e->allow[a])
+		return 0;
+	return err_set(err, ERR_DENIED, "%s: the operator of this host has not allowed it (allow-host-%s in /etc/coffer/daemon.json, or COFFER_ALLOW_HOST=%s)", what,
+		       engine_allow_names[a], engine_allow_names[a]);
 }
 
 static int check_userns(const struct engine *e, const struct container_request *r, struct err *err)
@@ -135,9 +142,8 @@ static int check_userns(const struct engine *e, const struct container_request *
 	int rc = idrange_parse(r->userns_mode, r->uid_maps, r->gid_maps, &q, err);
 	if (rc < 0)
 		return err_wrap(err, "HostConfig");
-	if (q.mode == IDRANGE_HOST && !e->allow_host_userns)
-		return err_set(err, ERR_DENIED, "HostConfig.UsernsMode (--userns) 'host': the operator of this host has not allowed it "
-						"(allow-host-userns in /etc/coffer/daemon.json, or COFFER_ALLOW_HOST=userns)");
+	if (q.mode == IDRANGE_HOST && (rc = allow_check(e, ALLOW_USERNS, "HostConfig.UsernsMode (--userns) 'host'", err)) < 0)
+		return rc;
 	if (q.mode == IDRANGE_HOST && (r->privileged || r->cap_add))
 		return err_set(err, ERR_DENIED, "HostConfig.UsernsMode (--userns) 'host': not together with %s: capabilities are given inside a user namespace of the "
 						"container's own, never on the host", r->privileged ? "--privileged" : "--cap-add");
@@ -181,19 +187,6 @@ static int check_process(const struct container_request *r, struct err *err)
 	return rc;
 }
 
-static int check_ulimits(const struct container_request *r, struct err *err)
-{
-	for (size_t i = 0; i < r->n_ulimits; i++) {
-		const struct ulimit_request *u = &r->ulimits[i];
-		if (!rlimit_name(u->name))
-			return err_set(err, ERR_INVALID, "HostConfig.Ulimits (--ulimit): invalid ulimit type: %.64s", u->name);
-		if (u->soft < -1 || u->hard < -1 || (u->hard != -1 && (u->soft == -1 || u->soft > u->hard)))
-			return err_set(err, ERR_INVALID, "HostConfig.Ulimits (--ulimit): %s: the soft limit %lld is above the hard limit %lld", u->name, (long long) u->soft,
-				       (long long) u->hard);
-	}
-	return 0;
-}
-
 static int check_sysctls(const struct container_request *r, struct err *err)
 {
 	for (size_t i = 0; r->sysctls.keys && r->sysctls.keys[i]; i++) {
@@ -201,24 +194,6 @@ static int check_sysctls(const struct container_request *r, struct err *err)
 		int rc = sysctl_check(r->sysctls.keys[i], r->sysctls.values[i], !network_is_host(r), &key, err);
 		if (rc < 0)
 			return rc;
-	}
-	return 0;
-}
-
-static int check_devices(const struct container_request *r, struct err *err)
-{
-	for (size_t i = 0; i < r->n_devices; i++) {
-		const struct device_request *d = &r->devices[i];
-		const char *perm = d->permissions ?: "rwm";
-		struct stat st;
-		if (str_empty(d->host) || d->host[0] != '/' || (d->container && d->container[0] && d->container[0] != '/'))
-			return err_set(err, ERR_INVALID, "HostConfig.Devices (--device): '%.200s:%.200s' are not absolute paths", d->host ?: "", d->container ?: "");
-		if (strlen(perm) > 3 || perm[strspn(perm, "rwm")] != '\0')
-			return err_set(err, ERR_INVALID, "HostConfig.Devices (--device): '%.16s' is not made of r, w and m", perm);
-		if (stat(d->host, &st) < 0)
-			return err_sys(err, -errno, "HostConfig.Devices (--device): '%.200s'", d->host);
-		if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
-			return err_set(err, ERR_INVALID, "HostConfig.Devices (--device): '%.200s' is not a device", d->host);
 	}
 	return 0;
 }
@@ -258,29 +233,6 @@ static int check_log(const struct container_request *r, struct err *err)
 	return 0;
 }
 
-static int check_resources(const struct container_request *r, struct err *err)
-{
-	const struct {
-		const char *field;
-		int64_t v, min, max;
-	} rows[] = {
-		{"Memory (--memory)", r->memory, 6 << 20, INT64_MAX},
-		{"MemoryReservation (--memory-reservation)", r->memory_reservation, 1, INT64_MAX},
-		{"NanoCpus (--cpus)", r->nano_cpus, 10000000, INT64_MAX / 100000},
-		{"CpuShares (--cpu-shares)", r->cpu_shares, 2, 262144},
-		{"CpuPeriod (--cpu-period)", r->cpu_period, 1000, 1000000},
-		{"CpuQuota (--cpu-quota)", r->cpu_quota == -1 ? 0 : r->cpu_quota, 1000, INT64_MAX},
-		{"ShmSize (--shm-size)", r->shm_size, 1, INT64_MAX},
-		{"PidsLimit (--pids-limit)", r->pids_limit == -1 ? 0 : r->pids_limit, 1, 4194304},
-	};
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
-		if (rows[i].v != 0 && (rows[i].v < rows[i].min || rows[i].v > rows[i].max))
-			return err_set(err, ERR_INVALID, "HostConfig.%s: %lld is out of range: minimum %lld", rows[i].field, (long long) rows[i].v, (long long) rows[i].min);
-	if (r->oom_score_adj < 0 || r->oom_score_adj > 1000)
-		return err_set(err, ERR_INVALID, "HostConfig.OomScoreAdj (--oom-score-adj): %lld is not between 0 and 1000", (long long) r->oom_score_adj);
-	return 0;
-}
-
 static int check_security(const struct container_request *r, struct err *err)
 {
 	struct security sec;
@@ -292,11 +244,12 @@ static int check_security(const struct container_request *r, struct err *err)
 int policy_check(const struct engine *e, const struct caller *c, const struct container_request *req, char ***warnings, struct err *err)
 {
 	static int (*const checks[])(const struct container_request *, struct err *) = {
-		check_missing, check_env, check_hostname, check_process, check_ulimits, check_sysctls, check_devices, check_mounts, check_log, check_resources, check_security,
+		check_missing, check_env, check_hostname, check_process, check_sysctls, check_mounts, check_log, check_security,
 	};
 	int rc = check_userns(e, req, err);
 	rc = rc < 0 ? rc : check_network(e, req, warnings, err);
 	rc = rc < 0 ? rc : runtime_check(e, req, err);
+	rc = rc < 0 ? rc : limits_check(e, req, err);
 	for (size_t i = 0; rc >= 0 && i < ARRAY_LEN(checks); i++)
 		rc = checks[i](req, err);
 	(void) c; /* tenants' own limits come with tenants; every caller is the operator until then */

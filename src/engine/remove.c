@@ -118,10 +118,8 @@ int engine_remove(struct engine *e, const struct caller *caller, const char *ref
 		if (rc < 0)
 			return rc;
 	}
-	struct container c = {0};
-	memcpy(c.id, id, sizeof(c.id));
-	c.tenant = (char *) caller->tenant;
-	if (container_is_paused(&c))
+	_cleanup_container_ struct container c = {0};
+	if (container_load(e, id, &c, NULL) > 0 && container_is_paused(&c))
 		return err_set(err, ERR_CONFLICT, "cannot remove container \"%.128s\": container is paused and must be unpaused first", ref);
 	return err_set(err, ERR_CONFLICT, "cannot remove container \"%.128s\": container is running: stop the container before removing or force remove", ref);
 }

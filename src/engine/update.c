@@ -11,8 +11,10 @@
 #define REQ(member) offsetof(struct container_request, member)
 
 static const size_t numbers[] = {REQ(memory),	 REQ(memory_swap), REQ(memory_reservation), REQ(nano_cpus),   REQ(cpu_shares),
-				 REQ(cpu_quota), REQ(cpu_period),  REQ(pids_limit),	     REQ(blkio_weight)};
+				 REQ(cpu_quota), REQ(cpu_period),  REQ(pids_limit),	     REQ(blkio_weight),
+				 REQ(cpu_rt_period), REQ(cpu_rt_runtime)};
 static const size_t strings[] = {REQ(cpuset_cpus), REQ(cpuset_mems)};
+static const size_t lists[] = {REQ(blkio_weight_devices), REQ(blkio_read_bps), REQ(blkio_write_bps), REQ(blkio_read_iops), REQ(blkio_write_iops)};
 
 static int merge(struct container_request *r, const struct container_request *limits, struct err *err)
 {
@@ -31,6 +33,11 @@ static int merge(struct container_request *r, const struct container_request *li
 		free(*at);
 		*at = copy;
 	}
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+		if (blkio_limits_merge((struct blkio_limits *) ((char *) r + lists[i]), (const struct blkio_limits *) ((const char *) limits + lists[i])) < 0)
+			return err_oom(err);
+	if (limits->memory_swappiness >= 0)
+		r->memory_swappiness = limits->memory_swappiness;
 	/* a period or a quota takes the place of --cpus, and the other way round (docker's rule) */
 	if (limits->nano_cpus && (limits->cpu_quota || limits->cpu_period))
 		return err_set(err, ERR_INVALID, "Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
@@ -82,7 +89,7 @@ static void take_back(struct engine *e, const char *id)
 		(void) apply(&old, &ignored); /* the error that is told is the first one */
 }
 
-static int update_locked(struct engine *e, const struct caller *caller, struct container *c, const struct container_request *limits, struct err *err)
+static int update_locked(struct engine *e, const struct caller *caller, struct container *c, const struct container_request *limits, char ***warnings, struct err *err)
 {
 	struct run_info info;
 	struct container_request *own = NULL;
@@ -91,6 +98,7 @@ static int update_locked(struct engine *e, const struct caller *caller, struct c
 	rc = rc < 0 ? rc : merge(own, limits, err);
 	rc = rc < 0 ? rc : recheck(c->req, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err);
+	rc = rc < 0 ? rc : limits_discard(c->tenant, own, warnings, err);
 	bool live = rc >= 0 && info.state == RUN_RUNNING;
 	if (live)
 		rc = apply(c, err);
@@ -105,7 +113,7 @@ static int update_locked(struct engine *e, const struct caller *caller, struct c
 	return 0;
 }
 
-int engine_update(struct engine *e, const struct caller *caller, const char *ref, const struct container_request *limits, struct err *err)
+int engine_update(struct engine *e, const struct caller *caller, const char *ref, const struct container_request *limits, char ***warnings, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
 	char id[ID_LEN + 1];
@@ -120,5 +128,5 @@ int engine_update(struct engine *e, const struct caller *caller, const char *ref
 		lock_forget(e, id);
 		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
 	}
-	return rc < 0 ? rc : update_locked(e, caller, &c, limits, err);
+	return rc < 0 ? rc : update_locked(e, caller, &c, limits, warnings, err);
 }

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -220,6 +221,35 @@ const char *knobs_first_asked(const struct resources_spec *r, bool devices)
 	if (r->n_unified)
 		return "linux.resources.unified";
 	return devices && r->n_devices ? "linux.resources.devices" : NULL;
+}
+
+static const struct knob *find_knob(const char *field)
+{
+	size_t i = 0;
+	while (!str_eq(knobs[i].field, field)) {
+		i++;
+		assert(i < ARRAY_LEN(knobs));
+	}
+	return &knobs[i];
+}
+
+enum cg_controller knob_controller(const char *field)
+{
+	return find_knob(field)->c;
+}
+
+bool knob_is_there(const struct cgroup *cg, const char *field)
+{
+	static const char *const bfq[][2] = {{"blkio.weight", "blkio.bfq.weight"}, {"blkio.weight_device", "blkio.bfq.weight_device"}, {"io.weight", "io.bfq.weight"}};
+	const struct knob *k = find_knob(field);
+	int version, dfd = cgroup_dir(cg, k->c, &version);
+	const char *file = version == 1 ? k->v1 : k->v2;
+	if (dfd < 0 || !file)
+		return false;
+	bool there = faccessat(dfd, file, F_OK, 0) == 0;
+	for (size_t i = 0; i < ARRAY_LEN(bfq); i++)
+		there |= str_eq(file, bfq[i][0]) && faccessat(dfd, bfq[i][1], F_OK, 0) == 0;
+	return there;
 }
 
 static int lacks(const struct knob_run *run, const struct knob *k, enum cg_controller c, const char *file, struct err *err)

@@ -20,6 +20,10 @@ struct knob_run {
 unsigned knobs_controllers(const struct resources_spec *r);
 /** knobs_first_asked() - the first field of @r that asks for something ("linux.resources.memory.limit"), NULL: nothing is asked. Devices count when @devices. */
 const char *knobs_first_asked(const struct resources_spec *r, bool devices);
+/** knob_is_there() - whether @cg, below a root, has a file for @field ("memory.swappiness"). */
+bool knob_is_there(const struct cgroup *cg, const char *field);
+/** knob_controller() - the controller of @field, which is a field of the table. */
+enum cg_controller knob_controller(const char *field);
 /** knobs_write() - all of it but devices. Return: 0; <0 with @err naming the field. */
 int knobs_write(const struct knob_run *k, struct err *err);
 

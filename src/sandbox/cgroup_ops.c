@@ -50,6 +50,17 @@ int sandbox_update(const char *path, unsigned flags, const struct resources_spec
 	return e == 0 && r->n_devices && geteuid() == 0 ? device_filter_apply(&cg, r, true, err) : e;
 }
 
+int sandbox_has_limit(const char *parent, const char *field, struct err *err)
+{
+	_cleanup_(cgroup_done) struct cgroup cg;
+	const char *failed;
+	enum cg_controller c = knob_controller(field);
+	int r = cgroup_create(&cg, parent, 1u << c, 0, &failed);
+	if (r < 0)
+		return err_sys(err, r, "%s: creating '%.200s'", failed, parent);
+	return cgroup_has(&cg.layout, c) != 0 && knob_is_there(&cg, field);
+}
+
 static int freeze(const char *path, bool on, struct err *err)
 {
 	_cleanup_(cgroup_done) struct cgroup cg;

@@ -21,6 +21,10 @@
  *  Return: 0; ERR_INVALID or ERR_UNSUPPORTED naming the field ("linux.resources.memory.limit"); what was written before the one that failed stays. */
 int sandbox_update(const char *cgroup_path, unsigned flags, const struct resources_spec *r, struct err *err);
 
+/** sandbox_has_limit() - whether this kernel has the limit @field of linux.resources ("memory.swappiness") for the cgroups below @parent ("coffer/local"), which is made
+ *  when it is missing. Return: 1, 0, <0 with @err. */
+int sandbox_has_limit(const char *parent, const char *field, struct err *err);
+
 /** sandbox_pause() - freeze every process in it and wait until all are (at most 10 s, then thawed again and ERR_SYSTEM). Frozen already: 0. */
 int sandbox_pause(const char *cgroup_path, unsigned flags, struct err *err);
 /** sandbox_resume() - thaw. Return: 0 (also when it was not frozen). */

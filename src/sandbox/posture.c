@@ -159,11 +159,24 @@ static void judge_cgroup(const struct posture_target *t, const struct posture_fa
 	}
 }
 
+/* A line of devices.list ("c 1:3 rwm"): null, zero, full, random, urandom, tty, console, ptmx, pts. */
+static bool is_default_rule(const char *line)
+{
+	static const char *const defaults[] = {"c 1:3 ", "c 1:5 ", "c 1:7 ", "c 1:8 ", "c 1:9 ", "c 5:0 ", "c 5:1 ", "c 5:2 ", "c 136:* "};
+	for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
+		if (strncmp(line, defaults[i], strlen(defaults[i])) == 0)
+			return true;
+	return *line == '\n' || !*line;
+}
+
 static void judge_devices(const struct posture_target *t, const struct posture_facts *f, struct row *r)
 {
 	size_t rules = 0;
-	for (const char *p = f->devices; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
+	bool more = false;
+	for (const char *p = f->devices; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
 		rules++;
+		more |= !is_default_rule(p);
+	}
 	bool open = (f->devices && f->devices[0] == 'a') || f->device_filters == 0;
 	bool own_userns = f->ns[NS_USER] != f->host_ns[NS_USER];
 	if (f->devices)
@@ -172,11 +185,13 @@ static void judge_devices(const struct posture_target *t, const struct posture_f
 		SAY(r->value, "%zu nodes in /dev, a device filter in the kernel%s", f->n_dev_nodes, own_userns ? ", none can be made" : "");
 	else
 		SAY(r->value, "%zu nodes in /dev%s", f->n_dev_nodes, own_userns ? ", none can be made in a user namespace" : "");
-	if (open || *f->dev_extra) {
+	if (open || more || *f->dev_extra) {
 		r->state = POSTURE_WEAKENED;
-		SAY(r->by, "%s", privileged_or(t, "--device"));
+		SAY(r->by, "%s", privileged_or(t, open || *f->dev_extra ? "--device" : "--device-cgroup-rule"));
 		if (*f->dev_extra)
 			SAY(r->why, "/dev/%s is in reach", f->dev_extra);
+		else if (more)
+			SAY(r->why, "the list allows more than the harmless nodes");
 	} else if (!f->devices && f->device_filters < 0 && !own_userns) {
 		r->state = POSTURE_ABSENT;
 		SAY(r->why, "this host has no devices cgroup");

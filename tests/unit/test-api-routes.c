@@ -118,7 +118,7 @@ int engine_rename(struct engine *e, const struct caller *c, const char *ref, con
 	return verdict(ref, err);
 }
 
-int engine_update(struct engine *e, const struct caller *c, const char *ref, const struct container_request *limits, struct err *err)
+int engine_update(struct engine *e, const struct caller *c, const char *ref, const struct container_request *limits, char ***warnings, struct err *err)
 {
 	note("update(%s,%lld,%lld)", ref, (long long) limits->memory, (long long) limits->pids_limit);
 	return verdict(ref, err);

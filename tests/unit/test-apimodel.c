@@ -264,12 +264,12 @@ static void test_keys_folded(void **state)
 static void test_unknown(void **state)
 {
 	struct outcome o = parse("{\"Foo\":1,\"Bar\":false,\"Baz\":[],\"HostConfig\":{\"Links\":[\"a\"],\"VolumeDriver\":\"nfs\",\"Quux\":{},\"Nil\":null,"
-				 "\"DeviceRequests\":[{\"Count\":-1}],\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"DriverConfig\":"
+				 "\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"DriverConfig\":"
 				 "{\"Name\":\"local\",\"Options\":{\"device\":\"/\"}}}}]},\"Volumes\":{\"/v\":{\"Source\":\"/etc\"}},"
 				 "\"NetworkingConfig\":{\"Other\":1}}");
 	if (o.r < 0)
 		fail_msg("%s", o.err.msg);
-	static const char *const want[] = {"Foo", "HostConfig.Links", "HostConfig.VolumeDriver", "HostConfig.DeviceRequests",
+	static const char *const want[] = {"Foo", "HostConfig.Links", "HostConfig.VolumeDriver",
 					   "HostConfig.Mounts[0].VolumeOptions.DriverConfig", "Volumes./v",
 					   "NetworkingConfig.Other"};
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
@@ -277,6 +277,35 @@ static void test_unknown(void **state)
 			fail_msg("'%s' was not reported", want[i]);
 	assert_int_equal(strv_len(o.unknown), ARRAY_LEN(want));
 	done(&o);
+}
+
+static void test_block_devices_and_rules(void **state)
+{
+	struct outcome o = parse("{\"HostConfig\":{\"BlkioWeightDevice\":[{\"Path\":\"/dev/sda\",\"Weight\":100}],\"BlkioDeviceReadBps\":[{\"Path\":\"/dev/a\",\"Rate\":7},"
+				 "{\"Path\":\"/dev/b\",\"Rate\":8}],\"DeviceCgroupRules\":[\"c 1:3 rw\",\"b *:* m\",\"a 10:* r\"],\"Isolation\":\"default\",\"DeviceRequests\":null,"
+				 "\"CpuRealtimeRuntime\":900,\"CpuRealtimePeriod\":1000}}");
+	if (o.r < 0)
+		fail_msg("%s", o.err.msg);
+	assert_int_equal(o.req->blkio_weight_devices.n, 1);
+	assert_int_equal(o.req->blkio_read_bps.n, 2);
+	assert_int_equal(o.req->blkio_read_bps.v[1].value, 8);
+	const struct blkio_limit more[] = {{(char *) "/dev/b", 9}, {(char *) "/dev/c", 10}};
+	assert_int_equal(blkio_limits_merge(&o.req->blkio_read_bps, &(const struct blkio_limits) {(struct blkio_limit *) more, 2}), 0);
+	assert_int_equal(o.req->blkio_read_bps.n, 3);
+	assert_int_equal(o.req->blkio_read_bps.v[1].value, 9);
+	assert_string_equal(o.req->blkio_read_bps.v[2].path, "/dev/c");
+	done(&o);
+	refused("{\"HostConfig\":{\"BlkioWeightDevice\":[{\"Path\":\"/dev/sda\",\"Weight\":9}]}}", "HostConfig.BlkioWeightDevice[0].Weight", "10 to 1000");
+	refused("{\"HostConfig\":{\"BlkioDeviceWriteIOps\":[{\"Path\":\"sda\",\"Rate\":9}]}}", "HostConfig.BlkioDeviceWriteIOps[0].Path", "absolute");
+	refused("{\"HostConfig\":{\"BlkioDeviceReadBps\":[{\"Path\":\"/a\",\"Rate\":-1}]}}", "HostConfig.BlkioDeviceReadBps[0].Rate", "less than 0");
+	refused("{\"HostConfig\":{\"DeviceRequests\":[{\"Count\":-1}]}}", "HostConfig.DeviceRequests", "--gpus");
+	refused("{\"HostConfig\":{\"Isolation\":\"hyperv\"}}", "HostConfig.Isolation", "hyperv");
+	refused("{\"HostConfig\":{\"CpuRealtimeRuntime\":1001,\"CpuRealtimePeriod\":1000}}", "HostConfig.CpuRealtimeRuntime", "higher");
+	static const char *const rules[] = {"", "c", "c 1:3", "d 1:3 r", "c 1:3 q", "c 1:3 rwmr", "c1:3 r", "c 1:3  r", "c -1:3 r", "c 1 3 r", "c **:3 r", "c 9999999999:1 r", "c 1:3 "};
+	for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+		_cleanup_free_ char *text = str_printf("{\"HostConfig\":{\"DeviceCgroupRules\":[\"%s\"]}}", rules[i]);
+		refused(text, "HostConfig.DeviceCgroupRules", "device cgroup format");
+	}
 }
 
 static void test_relabel(void **state)
@@ -498,7 +527,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_field), cmocka_unit_test(test_write_keeps_everything), cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_docker_defaults), cmocka_unit_test(test_entrypoint), cmocka_unit_test(test_keys_folded),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_relabel), cmocka_unit_test(test_refusals), cmocka_unit_test(test_targets), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_relabel), cmocka_unit_test(test_block_devices_and_rules), cmocka_unit_test(test_refusals), cmocka_unit_test(test_targets), cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_stop_timeout), cmocka_unit_test(test_synthesized_bind), cmocka_unit_test(test_kv_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

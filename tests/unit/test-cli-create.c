@@ -164,7 +164,11 @@ static void test_refusals(void **state)
 	refused("--cpus many img", "number of CPUs");
 	refused("--network bridge img", "--network bridge is not there yet");
 	refused("--restart always img", "--restart always is not there yet");
-	refused("--ipc host img", "--ipc host is not there yet");
+	refused("--device-read-bps vda:1 img", "absolute path");
+	refused("--device-read-bps /dev/vda img", "absolute path");
+	refused("--device-write-bps /dev/vda:1q img", "--device-write-bps");
+	refused("--device-read-iops /dev/vda:1k img", "whole one");
+	refused("--memory-swappiness 101 img", "0 to 100");
 	refused("-a stdfoo img", "STDIN, STDOUT and STDERR");
 	refused("-e =x img", "invalid environment variable");
 	refused("--env-file /nonexistent/env img", "reading '/nonexistent/env'");

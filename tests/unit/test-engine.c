@@ -164,7 +164,15 @@ static void test_policy(void **state)
 		{"", ",\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", ERR_UNSUPPORTED, "--publish"},
 		{"", ",\"Dns\":[\"1.1.1.1\"]", ERR_UNSUPPORTED, "--dns"},
 		{"", ",\"VolumesFrom\":[\"x\"]", ERR_UNSUPPORTED, "--volumes-from"},
-		{"", ",\"OomScoreAdj\":-1", ERR_INVALID, "OomScoreAdj"},
+		{"", ",\"OomScoreAdj\":-1", ERR_DENIED, "allow-host-oom-score"},
+		{"", ",\"OomKillDisable\":true", ERR_INVALID, "--memory"},
+		{"", ",\"OomKillDisable\":true,\"Memory\":67108864", 0, ""},
+		{"", ",\"CgroupParent\":\"/a/b\"", 0, ""},
+		{"", ",\"CgroupParent\":\"a/../b\"", ERR_INVALID, "--cgroup-parent"},
+		{"", ",\"CgroupParent\":\"/\"", ERR_INVALID, "--cgroup-parent"},
+		{"", ",\"CgroupParent\":\"a b\"", ERR_INVALID, "--cgroup-parent"},
+		{"", ",\"BlkioDeviceReadBps\":[{\"Path\":\"/dev/null\",\"Rate\":7}]", ERR_INVALID, "block device"},
+		{"", ",\"BlkioWeightDevice\":[{\"Path\":\"/no/such\",\"Weight\":100}]", ERR_INVALID, "block device"},
 		{"", ",\"CapAdd\":[\"FLY\"]", ERR_INVALID, "FLY"},
 		{"", ",\"SecurityOpt\":[\"nonsense=1\"]", ERR_INVALID, "nonsense"},
 		{"", ",\"SecurityOpt\":[\"no-new-privileges=maybe\"]", ERR_INVALID, "maybe"},
@@ -196,7 +204,7 @@ static void test_policy(void **state)
 
 static void test_operator_allows(void **state)
 {
-	const struct engine e = {.allow_host_userns = true, .allow_host_network = true};
+	const struct engine e = {.allow = {[ALLOW_USERNS] = true, [ALLOW_NETWORK] = true}};
 	_cleanup_container_request_ struct container_request *r = request("", ",\"UsernsMode\":\"host\"");
 	_cleanup_container_request_ struct container_request *p = request("", ",\"UsernsMode\":\"host\",\"Privileged\":true");
 	struct err err = {0};

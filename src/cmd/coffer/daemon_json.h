@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "codec/json.h"
+#include "engine/engine.h"
 
 #define DAEMON_JSON "/etc/coffer/daemon.json"
 
@@ -17,7 +18,7 @@ struct daemon_config {
 	const char *group, *pidfile, *log_level, *data_root, *exec_root; /* NULL: unset */
 	bool debug;
 	const char *userns_remap, *selinux_process_type, *selinux_file_type;
-	bool allow_host_userns, allow_host_network;
+	bool allow[ALLOW_MAX_]; /* by enum engine_allow */
 	const struct json *runtimes;
 };
 

@@ -70,18 +70,25 @@ static int find_self(struct settings *s, struct err *err)
 	return is_daemon(s->self) ? find_coffer(s, err) : 0;
 }
 
-/* COFFER_ALLOW_HOST=userns,network */
+static int unknown_allow(const char *word, size_t n, struct err *err)
+{
+	char known[256] = "";
+	for (size_t i = 0, k = 0; i < ALLOW_MAX_ && k < sizeof(known); i++)
+		k += (size_t) snprintf(known + k, sizeof(known) - k, "%s%s", i ? ", " : "", engine_allow_names[i]);
+	return err_set(err, ERR_INVALID, "COFFER_ALLOW_HOST: '%.*s' is not known: use one or several of %s, with commas", (int) MIN(n, (size_t) 60), word, known);
+}
+
+/* COFFER_ALLOW_HOST=userns,network,... */
 static int read_allow(struct engine_config *c, const char *list, struct err *err)
 {
 	for (const char *p = list; *p;) {
-		size_t n = strcspn(p, ",");
-		if (n == 6 && strncmp(p, "userns", n) == 0)
-			c->allow_host_userns = true;
-		else if (n == 7 && strncmp(p, "network", n) == 0)
-			c->allow_host_network = true;
+		size_t n = strcspn(p, ","), i = 0;
+		while (i < ALLOW_MAX_ && !(strlen(engine_allow_names[i]) == n && strncmp(p, engine_allow_names[i], n) == 0))
+			i++;
+		if (i < ALLOW_MAX_)
+			c->allow[i] = true;
 		else if (n > 0)
-			return err_set(err, ERR_INVALID, "COFFER_ALLOW_HOST: '%.*s' is not known: use userns, network, or both with a comma",
-				       (int) MIN(n, (size_t) 60), p);
+			return unknown_allow(p, n, err);
 		p += n + (p[n] == ',');
 	}
 	return 0;
@@ -93,8 +100,7 @@ static int read_daemon_json(struct settings *s, const char *config_file, struct 
 	int r = daemon_config_read(config_file ? config_file : DAEMON_JSON, /* must= */ config_file != NULL, d, err);
 	if (r < 0)
 		return r;
-	s->engine.allow_host_userns = d->allow_host_userns;
-	s->engine.allow_host_network = d->allow_host_network;
+	memcpy(s->engine.allow, d->allow, sizeof(s->engine.allow));
 	s->engine.userns_remap = d->userns_remap;
 	s->engine.runtimes = d->runtimes;
 	s->engine.selinux_process_type = d->selinux_process_type;
