@@ -13,7 +13,7 @@ import coffer
 import daemon
 import images
 
-STAYS = "trap 'exit 3' TERM; n=0; while :; do n=$((n+1)); sleep 0.02; done"
+STAYS = "trap 'exit 3' TERM; echo up; n=0; while :; do n=$((n+1)); sleep 0.02; done"
 ASAN = True
 VM = True  # cgroup v2: freezer, limits
 VERBS = ("pause", "unpause", "rename", "top", "update", "restart", "events", "container prune", "image prune", "volume prune")
@@ -24,6 +24,8 @@ class Verbs:
         name = self.unique("c")
         self.coffer("run", "-d", "--name", name, "--network", "none", *flags, self.IMAGE, "sh", "-c", script)
         self.addCleanup(self.coffer_, "rm", "-f", name, check=False)
+        if script == STAYS:  # its trap is set
+            self.assertTrue(coffer.wait_until(lambda: self.coffer("logs", name).out), name)
         return name
 
     def field(self, ref, template):
