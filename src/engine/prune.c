@@ -11,10 +11,10 @@
 
 #define TREE_DEPTH_MAX 64
 
-/* Bytes on disk below @dfd, consumed. Links are not followed, other file systems not entered. */
-static uint64_t tree_bytes(int dfd_consume, dev_t dev, unsigned depth)
+/* Bytes on disk below @dfd, consumed. Links are not followed, other file systems not entered; a file of many names has a share at each. */
+static double tree_bytes(int dfd_consume, dev_t dev, unsigned depth)
 {
-	uint64_t sum = 0;
+	double sum = 0;
 	DIR *d = fdopendir(dfd_consume);
 	if (!d) {
 		safe_close(dfd_consume);
@@ -25,7 +25,7 @@ static uint64_t tree_bytes(int dfd_consume, dev_t dev, unsigned depth)
 		if (str_eq(de->d_name, ".") || str_eq(de->d_name, "..") || fstatat(dirfd(d), de->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_dev != dev)
 			continue;
 		if (S_ISREG(st.st_mode))
-			sum += (uint64_t) st.st_size;
+			sum += (double) st.st_size / (double) MAX(st.st_nlink, (nlink_t) 1);
 		int sub = S_ISDIR(st.st_mode) && depth < TREE_DEPTH_MAX ? openat(dirfd(d), de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -EBADF;
 		if (sub >= 0)
 			sum += tree_bytes(sub, dev, depth + 1);
@@ -38,7 +38,7 @@ uint64_t disk_bytes(int dfd_consume)
 {
 	struct stat st;
 	if (fstat(dfd_consume, &st) == 0)
-		return tree_bytes(dfd_consume, st.st_dev, 0);
+		return (uint64_t) (tree_bytes(dfd_consume, st.st_dev, 0) + 0.5);
 	safe_close(dfd_consume);
 	return 0;
 }
