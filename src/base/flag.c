@@ -104,6 +104,10 @@ static int set_value(struct parse *p, const struct flag *f, const char *value)
 	case FLAG_STR:
 		*(const char **) field = value;
 		return 0;
+	case FLAG_FILTER:
+		if (!strchr(value, '='))
+			return bad_value(p, f, value, "bad format of filter (expected name=value)");
+		return strv_push(field, value) < 0 ? err_oom(p->err) : 0;
 	case FLAG_LIST:
 		return strv_push(field, value) < 0 ? err_oom(p->err) : 0;
 	case FLAG_INT:
@@ -206,6 +210,6 @@ void flag_release(const struct flag_table *const *tables, void *options)
 {
 	for (const struct flag_table *const *t = tables; *t; t++)
 		for (size_t i = 0; i < (*t)->n; i++)
-			if ((*t)->rows[i].kind == FLAG_LIST)
+			if ((*t)->rows[i].kind == FLAG_LIST || (*t)->rows[i].kind == FLAG_FILTER)
 				strv_freep((char ***) ((char *) options + (*t)->rows[i].offset));
 }

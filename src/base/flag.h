@@ -17,6 +17,7 @@ enum flag_kind {
 	FLAG_SET,      /* any field: row->set() reads the value; may return an error message */
 	FLAG_REFUSED,  /* docker has it, we do not yet: using it is an error that says row->help */
 	FLAG_REFUSED_BOOL, /* the same for a flag without a value */
+	FLAG_FILTER,   /* as FLAG_LIST; every entry is key=value */
 };
 
 struct flag {

@@ -123,15 +123,32 @@ int parse_size(const char *s, uint64_t *ret)
 	return *u ? -EINVAL : scale_to(v, div, scale, ret);
 }
 
-char *format_size(char *buf, size_t size, uint64_t bytes)
+static char *format_scaled(char *buf, size_t size, double v, double base, const char *const *units, size_t n_units, int digits)
 {
-	static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
-	double v = (double) bytes;
+	const double full = base - 0.5 * (digits == 3 ? 1 : 0.1); /* what would round up to the next unit */
 	size_t i = 0;
-	while (v >= 1000.0 && i + 1 < ARRAY_LEN(units)) {
-		v /= 1000.0;
+	while (v >= (base > 1000 ? base : full) && i + 1 < n_units) {
+		v /= base;
 		i++;
 	}
-	(void) snprintf(buf, size, "%.4g%s", v, units[i]);
+	(void) snprintf(buf, size, "%.*g%s", digits, v, units[i]);
 	return buf;
+}
+
+static const char *const decimal_units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+
+char *format_size(char *buf, size_t size, uint64_t bytes)
+{
+	return format_scaled(buf, size, (double) bytes, 1000, decimal_units, ARRAY_LEN(decimal_units), 4);
+}
+
+char *format_size_short(char *buf, size_t size, uint64_t bytes)
+{
+	return format_scaled(buf, size, (double) bytes, 1000, decimal_units, ARRAY_LEN(decimal_units), 3);
+}
+
+char *format_size_binary(char *buf, size_t size, uint64_t bytes)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+	return format_scaled(buf, size, (double) bytes, 1024, units, ARRAY_LEN(units), 4);
 }

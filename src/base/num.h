@@ -19,3 +19,7 @@ int parse_size(const char *s, uint64_t *ret);
 int parse_decimal(const char *s, uint64_t scale, uint64_t *ret);
 /** format_size() - "1.5MB" as docker prints (powers of 1000, 4 significant digits, @buf at least 24 bytes). Return: @buf. */
 char *format_size(char *buf, size_t size, uint64_t bytes);
+/** format_size_short() - the same with 3 significant digits, as docker prints sizes in its lists of images and containers. */
+char *format_size_short(char *buf, size_t size, uint64_t bytes);
+/** format_size_binary() - "23.54GiB" (powers of 1024, 4 significant digits), as docker prints memory. */
+char *format_size_binary(char *buf, size_t size, uint64_t bytes);

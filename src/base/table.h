@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A table of text cells: columns as wide as their widest cell, three blanks between them as docker prints, and fitted to a
- * terminal by shortening the widest columns.
+ * A table of text cells: columns as wide as their widest cell, three blanks between them and ten characters at least, as docker prints; fitted to
+ * a terminal by giving up the air first and then shortening the widest columns, the first one last.
  */
 #pragma once
 
@@ -9,7 +9,8 @@
 
 struct table {
 	size_t cols;
-	char **cells; /* owned strv, row by row */
+	size_t min_width; /* of a column with the gap behind it, as far as the terminal allows; 0: 10, docker's */
+	char **cells;     /* owned strv, row by row */
 };
 
 void table_done(struct table *t);

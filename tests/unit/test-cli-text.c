@@ -78,8 +78,64 @@ static void test_template_blocks(void **state)
 	expect("{{range .Empty}}{{range .X}}{{end}}{{end}}done", "done");
 }
 
+static void test_template_variables(void **state)
+{
+	expect("{{$x := .N}}{{$x}}-{{$x}}", "3-3");
+	expect("{{$x := 1}}{{if .N}}{{$x = 2}}{{$y := 9}}{{end}}{{$x}}", "2");
+	expect("{{range $i, $e := .Config.Env}}{{$i}}:{{$e}} {{end}}", "0:A=1 1:B=2 ");
+	expect("{{range $k, $v := .Config.Labels}}{{$k}}={{$v}};{{end}}", "a.b=x;c=y;");
+	expect("{{range $e := .Config.Env}}{{$e}}{{end}}", "A=1B=2");
+	expect("{{range $i, $e := .Empty}}{{$i}}{{$e}}{{else}}none{{end}}", "none");
+	expect("{{range $i, $e := .Config.Env}}{{if eq $i 1}}{{break}}{{end}}{{$e}}{{end}}.", "A=1.");
+	expect("{{range $i, $e := .Config.Env}}{{if eq $i 0}}{{continue}}{{end}}{{$e}}{{end}}.", "B=2.");
+	expect("{{with $l := .Config.Labels}}{{len $l}}{{.c}}{{end}}", "2y");
+	expect("{{if $x := .Off}}{{else}}{{$x}}{{end}}", "false");
+	expect("{{with .Empty}}x{{else with .Config}}{{len .Env}}{{end}}", "2");
+	expect("{{with \"text\"}}{{.}}{{end}}{{(index .Config.Env 0)}}", "textA=1");
+	expect("{{range split .Name \"\"}}{{.}}{{end}}{{range split \"a,b\" \",\"}}<{{.}}>{{end}}", "/web<a><b>");
+}
+
+static void test_template_functions(void **state)
+{
+	expect("{{printf \"%s|%5s|%-5s|%.2s\" .Id .Id .Id .Id}}", "abc|  abc|abc  |ab");
+	expect("{{printf \"%d|%05d|%x|%q|%v|%t|%%\" 42 42 255 .Id .Config.Env .Off}}", "42|00042|ff|\"abc\"|[A=1 B=2]|false|%");
+	expect("{{printf \"%.2f %5.1f %d\" .F 2.25}}", "1.50   2.2 %!d(MISSING)");
+	expect("{{pad .Id 1 2}}|{{truncate .Id 2}}|{{slice .Id 1 2}}|{{slice .Config.Env 1}}", " abc  |ab|b|[B=2]");
+	expect("{{lt .N 10}} {{gt .N 10}} {{le 3 .N}} {{ge \"b\" \"a\"}}", "true false true true"); /* numbers by size */
+	expect("{{html \"<a>\"}}{{len nil}}", "&lt;a&gt;0");
+	expect("{{.Config.Labels}}", "map[a.b:x c:y]");
+	expect_error("{{index .Config.Env 7}}", "index 7 is out of range");
+	expect_error("{{slice .Id 2 9}}", "out of range");
+	expect_error("{{printf \"%y\" 1}}", "printf has no verb %y");
+}
+
+static void test_template_rows(void **state)
+{
+	_cleanup_json_ struct json *dot = NULL, *methods = NULL;
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(1 << 16);
+	struct err err = {};
+	assert_int_equal(json_parse("{\"ID\":\"x\"}", 10, 1 << 16, "row", &dot, &err), 0);
+	assert_int_equal(json_parse("{\"Label\":{\"a\":\"b\"}}", 19, 1 << 16, "methods", &methods, &err), 0);
+	struct template_row row = {.dot = dot, .methods = methods};
+	static const char text[] = "{{.Label \"a\"}}{{.Label \"none\"}}-{{upper .ID}}{{json .ID}}";
+	assert_int_equal(template_check(text, &err), 0);
+	assert_int_equal(template_row(text, &row, &out, &err), 0);
+	assert_string_equal(out.s, "b-X\"x\"");
+	strbuf_reset(&out);
+	row.header = true;
+	assert_int_equal(template_row(text, &row, &out, &err), 0);
+	assert_string_equal(out.s, "anone-xx"); /* docker's headers go through functions unchanged */
+	assert_true(template_check("{{.Id", &err) < 0 && template_check("{{range .X}}", &err) < 0 && template_check("{{$x}}", &err) < 0);
+	assert_true(template_check("{{break}}", &err) < 0);
+}
+
 static void test_template_errors(void **state)
 {
+	expect_error("{{.State.Health.Status}}", "there is no field 'Status' in nothing");
+	expect_error("{{.Id \"a\"}}", "takes no argument");
+	expect_error("{{$x}}", "undefined variable");
+	expect_error("{{.Name", "'}}' is missing");
+
 	expect_error("{{.Nope}}", "there is no field 'Nope'");
 	expect_error("{{.Id", "'}}' is missing");
 	expect_error("{{frob .Id}}", "cannot read this");
@@ -99,10 +155,17 @@ static void test_table(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(cells); i++)
 		assert_int_equal(table_add(&t, cells[i]), 0);
 	table_render(&t, 0, &out);
-	assert_string_equal(out.s, "ID   COMMAND                 NAME\n1    a rather long command   web\n22   ls?[2J                  döb\n");
+	assert_string_equal(out.s, "ID        COMMAND                 NAME\n1         a rather long command   web\n22        ls?[2J                  döb\n");
 	strbuf_reset(&out);
 	table_render(&t, 24, &out);
-	assert_string_equal(out.s, "ID   COMMAND        NAME\n1    a rather lo…   web\n22   ls?[2J         döb\n");
+	assert_string_equal(out.s, "ID   COMMAND        NAME\n1    a rather lo…   web\n22   ls?[2J         döb\n"); /* the air first, then the longest */
+	strbuf_reset(&out);
+	table_render(&t, 12, &out);
+	assert_string_equal(out.s, "ID COM… NAME\n1  a r… web\n22 ls?… döb\n"); /* gaps, too; the first column last */
+	strbuf_reset(&out);
+	t.min_width = 20;
+	table_render(&t, 0, &out);
+	assert_string_equal(out.s, "ID                  COMMAND                 NAME\n1                   a rather long command   web\n22                  ls?[2J                  döb\n");
 	table_done(&t);
 }
 
@@ -225,7 +288,7 @@ static void test_demux(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_template_values), cmocka_unit_test(test_template_blocks), cmocka_unit_test(test_template_errors),
+		cmocka_unit_test(test_template_values), cmocka_unit_test(test_template_blocks), cmocka_unit_test(test_template_variables), cmocka_unit_test(test_template_functions), cmocka_unit_test(test_template_rows), cmocka_unit_test(test_template_errors),
 		cmocka_unit_test(test_table),		cmocka_unit_test(test_ellipsis),	cmocka_unit_test(test_pretty),
 		cmocka_unit_test(test_progress),	cmocka_unit_test(test_filters),		cmocka_unit_test(test_detach_scan),
 		cmocka_unit_test(test_detach_parse),	cmocka_unit_test(test_demux),
