@@ -12,9 +12,10 @@
 
 #include "base/log.h"
 #include "base/str.h"
-#include "cli/command.h"
-#include "cli/link.h"
 #include "base/suggest.h"
+#include "cli/command.h"
+#include "cli/complete.h"
+#include "cli/link.h"
 
 struct top_options {
 	const char *host; /* borrowed */
@@ -30,7 +31,7 @@ static const struct flag top_rows[] = {
 	{"tlsverify", 0, FLAG_REFUSED_BOOL, 0, NULL, "the engine listens on unix sockets only"},
 	{"version", 'v', FLAG_BOOL, O(version), NULL, "Print the version"},
 };
-static const struct flag_table *const top_flags[] = {FLAGS(top_rows), NULL};
+const struct flag_table *const top_flags[] = {FLAGS(top_rows), NULL};
 
 static const struct command *const commands[] = {
 	&command_run,	       &command_create,	       &command_start,	      &command_stop,	     &command_restart,
@@ -40,10 +41,11 @@ static const struct command *const commands[] = {
 	&command_image_inspect, &command_container_inspect, &command_volume_create, &command_volume_ls, &command_volume_inspect,
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
 	&command_rename,       &command_top,	       &command_update,	      &command_container_prune, &command_image_prune,
-	&command_volume_prune, &command_events,
+	&command_volume_prune, &command_events,	       &command_port,	      &command_system_df,    &command_system_prune,
+	&command_completion,
 };
 
-/* docker's long names for the same rows */
+/* docker's other names for the same rows; the first one in a group is the one that its help shows */
 static const struct {
 	const char *words, *name;
 } aliases[] = {
@@ -52,48 +54,79 @@ static const struct {
 	{"system info", "info"},     {"system events", "events"},    {"container remove", "rm"},
 };
 
+static const struct command_family families[] = {
+	{"container", "Manage containers"},
+	{"image", "Manage images"},
+	{"system", "Look after the engine and its disk"},
+	{"volume", "Manage volumes"},
+};
+
 const struct command *const *command_list(size_t *ret_n)
 {
 	*ret_n = ARRAY_LEN(commands);
 	return commands;
 }
 
-static const struct command *by_name(const char *name)
+const struct command_family *command_families(size_t *ret_n)
 {
-	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
-		if (str_eq(name, aliases[i].words))
-			name = aliases[i].name;
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		if (str_eq(name, commands[i]->name))
-			return commands[i];
+	*ret_n = ARRAY_LEN(families);
+	return families;
+}
+
+const struct command_family *command_family_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(families); i++)
+		if (str_eq(name, families[i].name))
+			return &families[i];
 	return NULL;
 }
 
-/* "container start" is "start", "image load" is "load"; the groups have no other members. */
-static const struct command *in_group(const char *group, const char *name)
+/* "container start" is "start", "image load" is "load", unless docker calls it something else there. */
+static const char *own_family(const struct command *c)
 {
-	const struct command *c = by_name(name);
-	if (!c)
+	static const char *const elsewhere[] = {"images", "rmi", "inspect", "ps"};
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+		if (str_eq(c->name, elsewhere[i]))
+			return NULL;
+	if (strchr(c->name, ' '))
 		return NULL;
-	bool container = c->group == GROUP_RUN || c->group == GROUP_CONTAINERS, image = c->group == GROUP_IMAGES;
-	if (str_eq(name, "images") || str_eq(name, "rmi") || str_eq(name, "inspect"))
-		return NULL;
-	return (container && str_eq(group, "container")) || (image && str_eq(group, "image")) ? c : NULL;
+	return c->group == GROUP_RUN || c->group == GROUP_CONTAINERS ? "container" : c->group == GROUP_IMAGES ? "image" : NULL;
+}
+
+bool command_path(const struct command *c, size_t i, char *buf, size_t size)
+{
+	const char *family = own_family(c);
+	if (i == 0)
+		return str_copy(buf, size, c->name) == 0;
+	if (family && i-- == 1)
+		return str_format(buf, size, "%s %s", family, c->name) > 0;
+	for (size_t a = 0; a < ARRAY_LEN(aliases); a++)
+		if (str_eq(aliases[a].name, c->name) && i-- == 1)
+			return str_copy(buf, size, aliases[a].words) == 0;
+	return false;
+}
+
+static const struct command *by_path(const char *words)
+{
+	char path[COMMAND_PATH_MAX];
+	for (size_t n = 0; n < ARRAY_LEN(commands); n++)
+		for (size_t i = 0; command_path(commands[n], i, path, sizeof(path)); i++)
+			if (str_eq(path, words))
+				return commands[n];
+	return NULL;
 }
 
 const struct command *command_find(int argc, char **argv, int *ret_words)
 {
 	const struct command *c = NULL;
-	char two[64];
+	char two[COMMAND_PATH_MAX];
 	*ret_words = 2;
 	if (argc >= 2 && str_format(two, sizeof(two), "%s %s", argv[0], argv[1]) > 0)
-		c = by_name(two);
-	if (!c && argc >= 2)
-		c = in_group(argv[0], argv[1]);
+		c = by_path(two);
 	if (c)
 		return c;
 	*ret_words = 1;
-	return argc >= 1 && !strchr(argv[0], ' ') ? by_name(argv[0]) : NULL;
+	return argc >= 1 && !strchr(argv[0], ' ') ? by_path(argv[0]) : NULL;
 }
 
 void args_done(struct args *a)
@@ -128,17 +161,12 @@ int cli_fail(int code, const struct err *err)
 	return code;
 }
 
-static int usage_code(const struct cli *cli)
-{
-	return cli->command && cli->command->mode & COMMAND_USAGE_125 ? CLI_EXIT_ENGINE : 1;
-}
-
 static void point_at_help(const struct cli *cli)
 {
 	if (cli->command)
-		(void) fprintf(stderr, "\nRun 'coffer %s --help' for more information\n", cli->command->name);
+		(void) fprintf(stderr, "\nUsage:  coffer %s %s\n\nSee 'coffer %s --help' for more information\n", cli->command->name, cli->command->usage, cli->command->name);
 	else
-		(void) fprintf(stderr, "\nRun 'coffer --help' for more information\n");
+		(void) fprintf(stderr, "\nSee 'coffer --help' for more information\n");
 }
 
 int cli_usage_error(struct cli *cli, const char *fmt, ...)
@@ -150,21 +178,18 @@ int cli_usage_error(struct cli *cli, const char *fmt, ...)
 	va_end(ap);
 	print_error(msg);
 	point_at_help(cli);
-	return usage_code(cli);
+	return 1;
 }
 
 static int wrong_count(struct cli *cli, size_t n)
 {
 	const struct command *c = cli->command;
-	const char *many = c->min_args == 1 ? "" : "s";
+	bool few = n < c->min_args;
+	size_t want = few ? c->min_args : c->max_args;
 	if (c->max_args == 0)
 		return cli_usage_error(cli, "'coffer %s' accepts no arguments", c->name);
-	if (c->min_args == c->max_args)
-		return cli_usage_error(cli, "'coffer %s' requires %zu argument%s\n\nUsage:  coffer %s %s", c->name, c->min_args, many, c->name, c->usage);
-	if (n < c->min_args)
-		return cli_usage_error(cli, "'coffer %s' requires at least %zu argument%s\n\nUsage:  coffer %s %s", c->name, c->min_args, many, c->name,
-				       c->usage);
-	return cli_usage_error(cli, "'coffer %s' requires at most %zu arguments\n\nUsage:  coffer %s %s", c->name, c->max_args, c->name, c->usage);
+	return cli_usage_error(cli, "'coffer %s' requires %s%zu argument%s", c->name, c->min_args == c->max_args ? "" : few ? "at least " : "at most ", want,
+			       want == 1 ? "" : "s");
 }
 
 int cli_parse(struct cli *cli, int argc, char **argv, void *options, struct args *ret_args)
@@ -213,7 +238,6 @@ static const struct {
 	{"network", "this version has --network none and host"},
 	{"node", NULL},
 	{"plugin", NULL},
-	{"port", "networks have no ports in this version"},
 	{"pull", "load an image with coffer load -i FILE"},
 	{"push", "there are no registries yet"},
 	{"save", NULL},
@@ -223,24 +247,43 @@ static const struct {
 	{"stack", NULL},
 	{"stats", NULL},
 	{"swarm", NULL},
-	{"system", NULL},
 	{"trust", NULL},
 	{"prune", "use container prune, image prune or volume prune"},
 };
 
-static int unknown_command(const char *word)
+/* The names that may have been meant, kept in *@names: all, or those in @family ("container "). */
+static void offer_names(struct suggest *s, const char *family, char ***names)
+{
+	char path[COMMAND_PATH_MAX];
+	for (size_t n = 0; n < ARRAY_LEN(commands); n++)
+		for (size_t i = 0; command_path(commands[n], i, path, sizeof(path)); i++) {
+			const char *word = family ? str_after(path, family) : strchr(path, ' ') ? NULL : path;
+			if (word)
+				(void) strv_push(names, word); /* without memory nothing is suggested */
+		}
+	for (size_t i = 0; !family && i < ARRAY_LEN(families); i++)
+		(void) strv_push(names, families[i].name);
+	STRV_FOREACH (name, *names)
+		suggest_offer(s, name);
+}
+
+/* @family: NULL for a first word */
+static int unknown_command(const struct command_family *family, const char *word)
 {
 	for (size_t i = 0; i < ARRAY_LEN(refused_commands); i++)
 		if (str_eq(word, refused_commands[i].name))
 			return refused_commands[i].why ? cli_error("'%s' is not there yet: %s", word, refused_commands[i].why) :
 							 cli_error("'%s' is not there yet", word);
+	_cleanup_strv_ char **names = NULL;
+	char prefix[32] = "";
+	if (family)
+		(void) str_format(prefix, sizeof(prefix), "%s ", family->name);
 	struct suggest s;
 	suggest_init(&s, word, strlen(word));
-	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-		suggest_offer(&s, commands[i]->name);
+	offer_names(&s, family ? prefix : NULL, &names);
 	const char *near = suggest_best(&s);
-	(void) cli_error("'%.80s' is not a coffer command%s%s%s", word, near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
-	point_at_help(&(struct cli) {});
+	(void) cli_error("'%s%.80s' is not a coffer command%s%s%s%s", prefix, word, near ? ", did you mean '" : "", near ? prefix : "", near ? near : "", near ? "'?" : "");
+	(void) fprintf(stderr, "\nSee 'coffer %s--help' for more information\n", prefix);
 	return 1;
 }
 
@@ -248,12 +291,15 @@ static int help(int argc, char **argv)
 {
 	int words;
 	const struct command *c = command_find(argc, argv, &words);
+	const struct command_family *family = argc > 0 ? command_family_find(argv[0]) : NULL;
 	if (argc == 0)
 		help_top();
 	else if (c)
 		help_command(c);
-	else if (!help_group(argv[0]))
-		return unknown_command(argv[0]);
+	else if (!family || argc > 1)
+		return unknown_command(family, argv[family != NULL]);
+	else
+		help_family(family);
 	return 0;
 }
 
@@ -267,16 +313,18 @@ static int run_command(struct cli *cli, int argc, char **argv)
 	int words;
 	if (argc == 0 || str_eq(argv[0], "help"))
 		return help(argc > 0 ? argc - 1 : 0, argv + (argc > 0));
+	if (str_eq(argv[0], COMPLETE_WORD))
+		return complete(cli, argc - 1, argv + 1);
 	cli->command = command_find(argc, argv, &words);
 	if (cli->command)
 		return cli->command->run(cli, argc - words, argv + words);
-	if ((argc == 1 || is_help_word(argv[1])) && help_group(argv[0]))
-		return 0;
-	static const char *const groups[] = {"container", "image", "volume"};
-	for (size_t i = 0; i < ARRAY_LEN(groups); i++)
-		if (argc > 1 && str_eq(argv[0], groups[i]))
-			return unknown_command(argv[1]);
-	return unknown_command(argv[0]);
+	const struct command_family *family = command_family_find(argv[0]);
+	if (!family)
+		return unknown_command(NULL, argv[0]);
+	if (argc > 1 && !is_help_word(argv[1]))
+		return unknown_command(family, argv[1]);
+	help_family(family);
+	return 0;
 }
 
 /* argv[1..]: flags, then the command. Return: index of the command's name, or -1 with *@ret_code. */

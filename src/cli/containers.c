@@ -131,7 +131,7 @@ static int rm_run(struct cli *cli, int argc, char **argv)
 	if (r != CLI_PARSED)
 		return r;
 	static const char *const queries[] = {NULL, "force=1", "v=1", "force=1&v=1"};
-	struct each_call e = {"DELETE", "/containers/", NULL, queries[o.force + 2 * o.volumes], NULL};
+	struct each_call e = {"DELETE", "/containers/", NULL, queries[o.force + 2 * o.volumes], NULL, .missing_ok = o.force};
 	return each_name(cli, &e, &a);
 }
 

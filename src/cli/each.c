@@ -32,7 +32,7 @@ static int finish_one(struct cli *cli, const struct each_call *e, const char *na
 	_cleanup_reply_ struct reply reply = REPLY_INIT;
 	struct err err;
 	if (call_recv(cli, c, &reply, &err) < 0)
-		return cli_fail(1, &err);
+		return cli_fail(e->missing_ok && err.kind == ERR_NOT_FOUND ? 0 : 1, &err);
 	if (e->done)
 		return e->done(name, &reply);
 	(void) printf("%s\n", name);

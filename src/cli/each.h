@@ -11,6 +11,7 @@ struct each_call {
 	const char *query;                   /* "t=10&force=1"; already escaped; NULL: none */
 	/** done() - print what a success prints. Return: 0, or an exit code. NULL: print the name. */
 	int (*done)(const char *name, const struct reply *reply);
+	bool missing_ok;                     /* a name that is not there is told, and no failure (rm -f) */
 };
 
 /** each_name() - Return: 0, or 1 when any failed (each failure is printed). */

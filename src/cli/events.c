@@ -9,6 +9,7 @@
 #include "cli/link.h"
 #include "cli/list.h"
 #include "cli/template.h"
+#include "cli/template_value.h"
 
 #define EVENT_MAX (1 << 20)
 
@@ -19,7 +20,7 @@ struct events_options {
 
 #define O(field) offsetof(struct events_options, field)
 static const struct flag rows[] = {
-	{"filter", 'f', FLAG_LIST, O(filters), "key=value", "Keep what matches: type, event, container, image, label, volume"},
+	{"filter", 'f', FLAG_FILTER, O(filters), "key=value", "Keep what matches: type, event, container, image, label, volume"},
 	{"format", 0, FLAG_STR, O(format), "template", "Go template, or json"},
 	{"since", 0, FLAG_STR, O(since), "time", "What was before, too: 2026-01-02T15:04:05, unix seconds, or 10m (ago); the daemon remembers the newest"},
 	{"until", 0, FLAG_STR, O(until), "time", "Stop at a time"},
@@ -32,14 +33,15 @@ static int print_plain(const struct json *doc, struct strbuf *out, struct err *e
 	char when[TIME_RFC3339_MAX];
 	const struct json *actor = json_get(doc, "Actor");
 	const char *id = json_str(json_get(actor, "ID"), "");
-	bool first = true;
+	const struct json *attributes = json_get(actor, "Attributes");
+	_cleanup_strv_ char **keys = NULL;
+	if (sorted_keys(attributes, &keys) < 0)
+		return err_oom(err);
 	strbuf_addf(out, "%s %s %s", time_format_rfc3339(when, json_int(json_get(doc, "timeNano"), 0), /* fixed= */ true), json_str(json_get(doc, "Type"), ""),
 		    json_str(json_get(doc, "Action"), ""));
 	strbuf_addf(out, " %s (", id);
-	JSON_FOREACH_MEMBER(key, value, json_get(actor, "Attributes")) {
-		strbuf_addf(out, "%s%s=%s", first ? "" : ", ", key, json_str(value, ""));
-		first = false;
-	}
+	STRV_FOREACH (key, keys)
+		strbuf_addf(out, "%s%s=%s", key == keys[0] ? "" : ", ", key, json_str(json_get(attributes, key), ""));
 	strbuf_addc(out, ')');
 	return strbuf_err(out) < 0 ? err_oom(err) : 0;
 }
@@ -91,6 +93,8 @@ static int events(struct cli *cli, const struct events_options *o)
 	struct http_answer head;
 	struct err err = {};
 	target_start(&t, "/events", NULL, NULL);
+	if (o->format && template_check(o->format, &err) < 0)
+		return cli_fail(CLI_EXIT_TEMPLATE, &err);
 	if (list_filters(o->filters, &filters, &err) < 0 || target_when(&t, "since", o->since, &err) < 0 || target_when(&t, "until", o->until, &err) < 0)
 		return cli_fail(1, &err);
 	if (filters)

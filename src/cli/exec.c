@@ -194,6 +194,6 @@ const struct command command_exec = {
 	.flags = {FLAGS(exec_rows)},
 	.min_args = 2,
 	.max_args = ARGS_ANY,
-	.mode = COMMAND_STRICT_ORDER | COMMAND_USAGE_125,
+	.mode = COMMAND_STRICT_ORDER,
 	.run = exec_run,
 };

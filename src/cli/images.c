@@ -69,7 +69,27 @@ static void cell_created_at(const struct json *image, size_t i, const struct lis
 static void cell_size(const struct json *image, size_t i, const struct list_view *v, struct strbuf *out)
 {
 	char buf[24];
+	strbuf_adds(out, format_size_short(buf, sizeof(buf), (uint64_t) MAX(json_int(json_get(image, "Size"), 0), (int64_t) 0)));
+}
+
+static void cell_virtual_size(const struct json *image, size_t i, const struct list_view *v, struct strbuf *out)
+{
+	char buf[24];
 	strbuf_adds(out, format_size(buf, sizeof(buf), (uint64_t) MAX(json_int(json_get(image, "Size"), 0), (int64_t) 0)));
+}
+
+static void cell_shared_size(const struct json *image, size_t i, const struct list_view *v, struct strbuf *out)
+{
+	char buf[24];
+	int64_t n = json_int(json_get(image, "SharedSize"), -1);
+	strbuf_adds(out, n < 0 ? "N/A" : format_size(buf, sizeof(buf), (uint64_t) n));
+}
+
+static void cell_unique_size(const struct json *image, size_t i, const struct list_view *v, struct strbuf *out)
+{
+	char buf[24];
+	int64_t all = json_int(json_get(image, "Size"), -1), shared = json_int(json_get(image, "SharedSize"), -1);
+	strbuf_adds(out, all < 0 || shared < 0 ? "N/A" : format_size(buf, sizeof(buf), (uint64_t) MAX(all - shared, (int64_t) 0)));
 }
 
 static void cell_containers(const struct json *image, size_t i, const struct list_view *v, struct strbuf *out)
@@ -82,15 +102,25 @@ static void cell_containers(const struct json *image, size_t i, const struct lis
 }
 
 static const struct column image_columns[] = {
-	{"Containers", "CONTAINERS", cell_containers},  {"CreatedAt", "CREATED AT", cell_created_at}, {"CreatedSince", "CREATED", cell_created_since},
-	{"Digest", "DIGEST", cell_digest},              {"ID", "IMAGE ID", cell_image_id},            {"Repository", "REPOSITORY", cell_repository},
-	{"Size", "SIZE", cell_size},                    {"Tag", "TAG", cell_tag},
+	{"Containers", "CONTAINERS", cell_containers},
+	{"CreatedAt", "CREATED AT", cell_created_at},
+	{"CreatedSince", "CREATED", cell_created_since},
+	{"Digest", "DIGEST", cell_digest},
+	{"ID", "IMAGE ID", cell_image_id},
+	{"Repository", "REPOSITORY", cell_repository},
+	{"SharedSize", "SHARED SIZE", cell_shared_size},
+	{"Size", "SIZE", cell_size},
+	{"Tag", "TAG", cell_tag},
+	{"UniqueSize", "UNIQUE SIZE", cell_unique_size},
+	{"VirtualSize", "SIZE", cell_virtual_size},
 };
 
 #define HEAD "{{.Repository}}\t{{.Tag}}\t"
 #define TAIL "{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
-static const struct list_kind image_kind = {image_columns, ARRAY_LEN(image_columns), HEAD TAIL, "{{.ID}}", image_rows};
-static const struct list_kind image_kind_digests = {image_columns, ARRAY_LEN(image_columns), HEAD "{{.Digest}}\t" TAIL, "{{.ID}}", image_rows};
+static const struct list_kind image_kind = {image_columns, ARRAY_LEN(image_columns), HEAD TAIL, "{{.ID}}", image_rows, NULL};
+static const struct list_kind image_kind_digests = {image_columns, ARRAY_LEN(image_columns), HEAD "{{.Digest}}\t" TAIL, "{{.ID}}", image_rows, NULL};
+const struct list_kind list_image_usage = {image_columns, ARRAY_LEN(image_columns), HEAD TAIL "\t{{.SharedSize}}\t{{.UniqueSize}}\t{{.Containers}}", "{{.ID}}",
+					   image_rows, NULL};
 
 struct images_options {
 	bool all, digests;
@@ -102,8 +132,8 @@ struct images_options {
 static const struct flag images_rows[] = {
 	{"all", 'a', FLAG_BOOL, O(all), NULL, "Show every image (no image is hidden here)"},
 	{"digests", 0, FLAG_BOOL, O(digests), NULL, "Show digests"},
-	{"filter", 'f', FLAG_LIST, O(filters), "key=value", "Keep what matches: dangling, label, before, since, reference"},
-	{"format", 0, FLAG_STR, O(view.format), "template", "Go template, json, or 'table TEMPLATE'"},
+	{"filter", 'f', FLAG_FILTER, O(filters), "key=value", "Keep what matches: dangling, label, before, since, reference"},
+	{"format", 0, FLAG_STR, O(view.format), "template", FORMAT_HELP},
 	{"no-trunc", 0, FLAG_BOOL, O(view.no_trunc), NULL, "Do not shorten"},
 	{"quiet", 'q', FLAG_BOOL, O(view.quiet), NULL, "Show ids only"},
 	{"tree", 0, FLAG_REFUSED_BOOL, 0, NULL, "images have one platform each in this version"},
@@ -252,14 +282,6 @@ static void cell_history_id(const struct json *h, size_t i, const struct list_vi
 		strbuf_adds(out, *id ? id : "<missing>");
 }
 
-static void cell_history_since(const struct json *h, size_t i, const struct list_view *v, struct strbuf *out)
-{
-	if (v->human)
-		cell_created_since(h, i, v, out);
-	else
-		cell_created_at(h, i, v, out);
-}
-
 static void cell_created_by(const struct json *h, size_t i, const struct list_view *v, struct strbuf *out)
 {
 	text_ellipsis(out, json_str(json_get(h, "CreatedBy"), ""), v->no_trunc ? SIZE_MAX : 45);
@@ -278,15 +300,34 @@ static void cell_comment(const struct json *h, size_t i, const struct list_view 
 	strbuf_adds(out, json_str(json_get(h, "Comment"), ""));
 }
 
+static void cell_history_date(const struct json *h, size_t i, const struct list_view *v, struct strbuf *out)
+{
+	char buf[TIME_RFC3339_MAX];
+	(void) time_format_rfc3339(buf, json_int(json_get(h, "Created"), 0) * NSEC_PER_SEC, /* fixed= */ false);
+	strbuf_adds(out, buf);
+}
+
+static void cell_history_since(const struct json *h, size_t i, const struct list_view *v, struct strbuf *out)
+{
+	if (v->human)
+		cell_created_since(h, i, v, out);
+	else
+		cell_history_date(h, i, v, out);
+}
+
 static const struct column history_columns[] = {
-	{"ID", "IMAGE", cell_history_id},		 {"CreatedSince", "CREATED", cell_history_since}, {"CreatedAt", "CREATED AT", cell_created_at},
-	{"CreatedBy", "CREATED BY", cell_created_by},	 {"Size", "SIZE", cell_history_size},		  {"Comment", "COMMENT", cell_comment},
+	{"Comment", "COMMENT", cell_comment},
+	{"CreatedAt", "CREATED AT", cell_history_date},
+	{"CreatedBy", "CREATED BY", cell_created_by},
+	{"CreatedSince", "CREATED", cell_history_since},
+	{"ID", "IMAGE", cell_history_id},
+	{"Size", "SIZE", cell_history_size},
 };
-static const struct list_kind history_kind = {history_columns, ARRAY_LEN(history_columns),
-					      "{{.ID}}\t{{.CreatedSince}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}", "{{.ID}}", NULL};
+#define HISTORY(since) {history_columns, ARRAY_LEN(history_columns), "{{.ID}}\t{{." since "}}\t{{.CreatedBy}}\t{{.Size}}\t{{.Comment}}", "{{.ID}}", NULL, NULL}
+static const struct list_kind history_kind = HISTORY("CreatedSince"), history_kind_exact = HISTORY("CreatedAt");
 
 static const struct flag history_rows[] = {
-	{"format", 0, FLAG_STR, offsetof(struct list_view, format), "template", "Go template, json, or 'table TEMPLATE'"},
+	{"format", 0, FLAG_STR, offsetof(struct list_view, format), "template", FORMAT_HELP},
 	{"human", 'H', FLAG_BOOL, offsetof(struct list_view, human), NULL, "Sizes and dates for people (default true)"},
 	{"no-trunc", 0, FLAG_BOOL, offsetof(struct list_view, no_trunc), NULL, "Do not shorten"},
 	{"quiet", 'q', FLAG_BOOL, offsetof(struct list_view, quiet), NULL, "Show ids only"},
@@ -303,7 +344,7 @@ static int history_run(struct cli *cli, int argc, char **argv)
 	if (r != CLI_PARSED)
 		return r;
 	target_start(&t, "/images/", a.v[0], "/history");
-	if (call_json(cli, "GET", &t, NULL, &items, &err) < 0 || list_print(&history_kind, items, &v, &err) < 0)
+	if (call_json(cli, "GET", &t, NULL, &items, &err) < 0 || list_print(v.human ? &history_kind : &history_kind_exact, items, &v, &err) < 0)
 		return cli_fail(1, &err);
 	return 0;
 }

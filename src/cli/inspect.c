@@ -78,6 +78,9 @@ static int inspect(struct cli *cli, const struct inspect_options *o, const struc
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(OUTPUT_MAX);
 	int code = 0;
 	bool first = true;
+	struct err bad;
+	if (o->format && template_check(o->format, &bad) < 0)
+		return cli_fail(CLI_EXIT_TEMPLATE, &bad);
 	for (size_t i = 0; i < a->n; i++) {
 		_cleanup_reply_ struct reply reply = REPLY_INIT;
 		struct err err = {};

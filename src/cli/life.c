@@ -89,7 +89,7 @@ static int add_cells(struct table *t, const struct json *row)
 static int print_top(const struct json *answer)
 {
 	const struct json *titles = json_get(answer, "Titles"), *rows = json_get(answer, "Processes");
-	_cleanup_table_ struct table t = {.cols = json_len(titles)};
+	_cleanup_table_ struct table t = {.cols = json_len(titles), .min_width = 20};
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(64 << 20);
 	unsigned height, width = 0;
 	int r = t.cols == 0 ? cli_error("the engine's answer has no titles") : add_cells(&t, titles);

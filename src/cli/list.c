@@ -8,11 +8,17 @@
 #include "base/clock.h"
 #include "base/id.h"
 #include "base/table.h"
-#include "cli/template.h"
 #include "base/term.h"
+#include "cli/template.h"
+#include "cli/template_value.h"
 
 #define OUTPUT_MAX (256 << 20)
 #define TABLE_COLS_MAX 24
+
+void cell_na(const struct json *item, size_t i, const struct list_view *v, struct strbuf *out)
+{
+	strbuf_adds(out, "N/A");
+}
 
 void cell_ago(int64_t then_s, const struct list_view *v, struct strbuf *out)
 {
@@ -42,11 +48,11 @@ void cell_id(const char *id, const struct list_view *v, struct strbuf *out)
 
 void cell_labels(const struct json *labels, struct strbuf *out)
 {
-	bool first = true;
-	JSON_FOREACH_MEMBER(key, value, labels) {
-		strbuf_addf(out, "%s%s=%s", first ? "" : ",", key, json_str(value, ""));
-		first = false;
-	}
+	_cleanup_strv_ char **keys = NULL;
+	if (sorted_keys(labels, &keys) < 0)
+		out->err = -ENOMEM;
+	STRV_FOREACH (key, keys)
+		strbuf_addf(out, "%s%s=%s", key == keys[0] ? "" : ",", key, json_str(json_get(labels, key), ""));
 }
 
 int list_filters(char *const *filters, char **ret, struct err *err)
@@ -95,11 +101,28 @@ static int row_json(const struct list_kind *k, const struct json *item, size_t i
 	jw_obj(&w, NULL);
 	for (size_t c = 0; c < k->n; c++) {
 		strbuf_reset(&cell);
+		if (!k->columns[c].cell) {
+			jw_null(&w, k->columns[c].name);
+			continue;
+		}
 		k->columns[c].cell(item, i, v, &cell);
 		jw_str(&w, k->columns[c].name, cell.s ? cell.s : "");
 	}
 	jw_end(&w);
 	return strbuf_err(out) < 0 || strbuf_err(&cell) < 0 ? err_set(err, ERR_CORRUPT, "a row of the list is too large to show") : 0;
+}
+
+/* {"Label": {...}} of @item; without an item, of none. *@ret: owned; NULL when the kind has no labels. */
+static int methods(const struct list_kind *k, const struct json *item, struct json **ret, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(4 << 20);
+	_cleanup_free_ char *labels = item && json_kind(json_get(item, k->labels)) == JSON_KIND_OBJECT ? json_dump(json_get(item, k->labels)) : NULL;
+	struct json_writer w;
+	jw_init(&w, &b);
+	jw_obj(&w, NULL);
+	jw_raw(&w, "Label", labels ? labels : "{}");
+	jw_end(&w);
+	return strbuf_err(&b) < 0 ? err_oom(err) : json_parse(b.s, b.len, b.max, "labels", ret, err);
 }
 
 static int headers(const struct list_kind *k, struct json **ret, struct err *err)
@@ -122,7 +145,8 @@ struct printer {
 	char *formats[TABLE_COLS_MAX]; /* borrowed from text; one a column, or just one */
 	size_t n_formats;
 	char *text;                  /* owned */
-	bool is_table, is_json;
+	bool is_table;
+	bool is_json;                /* of whole rows, with <>& escaped as docker has them there */
 };
 
 /* docker's users write \t and \n in a shell's single quotes */
@@ -142,20 +166,20 @@ static char *unescape(const char *s)
 /* The columns' templates, tabs between them: the kind's own, or what follows "table "; NULL: not a table. */
 static const char *table_format(const struct list_kind *k, const struct list_view *v)
 {
-	if (!v->format)
-		return v->quiet ? NULL : k->table;
-	const char *rest = str_after(v->format, "table");
+	const char *rest = v->format ? str_after(v->format, "table") : "";
 	if (!rest || (*rest && *rest != ' '))
 		return NULL;
-	return *rest ? rest + 1 : k->table;
+	if (*rest)
+		return rest + 1;
+	return v->quiet ? NULL : k->table;
 }
 
 static int printer_init(struct printer *p, struct err *err)
 {
 	const struct list_view *v = p->view;
-	const char *format = v->format ? v->format : p->kind->quiet, *table = table_format(p->kind, v);
+	const char *table = table_format(p->kind, v), *format = v->format && !str_eq(v->format, "table") ? v->format : p->kind->quiet;
 	p->is_table = table;
-	p->is_json = v->format && strcmp(v->format, "json") == 0;
+	p->is_json = str_eq(format, "json") || str_eq(format, "{{json .}}");
 	p->text = unescape(table ? table : format);
 	if (!p->text)
 		return err_oom(err);
@@ -168,15 +192,20 @@ static int printer_init(struct printer *p, struct err *err)
 			*s++ = '\0';
 	}
 	p->table.cols = p->n_formats;
+	for (size_t i = 0; i < p->n_formats; i++) {
+		int r = p->is_json ? 0 : template_check(p->formats[i], err);
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
-static int add_row(struct printer *p, const struct json *row, struct err *err)
+static int add_row(struct printer *p, const struct template_row *row, struct err *err)
 {
 	_cleanup_strbuf_ struct strbuf cell = STRBUF_INIT(4 << 20);
 	for (size_t i = 0; i < p->n_formats; i++) {
 		strbuf_reset(&cell);
-		int r = template_run(p->formats[i], row, p->is_table ? &cell : &p->out, err);
+		int r = template_row(p->formats[i], row, p->is_table ? &cell : &p->out, err);
 		if (r == 0 && p->is_table)
 			r = table_add(&p->table, cell.s ? cell.s : "") < 0 ? err_oom(err) : 0;
 		if (r < 0)
@@ -187,30 +216,57 @@ static int add_row(struct printer *p, const struct json *row, struct err *err)
 	return 0;
 }
 
+/* As Go writes JSON by default. */
+static void add_escaped(struct strbuf *out, const char *json)
+{
+	for (; *json; json++) {
+		if (strchr("<>&", *json))
+			strbuf_addf(out, "\\u%04x", (unsigned) *json);
+		else
+			strbuf_addc(out, *json);
+	}
+}
+
+static int print_row(struct printer *p, const struct json *item, const char *text, size_t len, struct err *err)
+{
+	_cleanup_json_ struct json *dot = NULL, *labels = NULL;
+	if (p->is_json) {
+		add_escaped(&p->out, text);
+		strbuf_addc(&p->out, '\n');
+		return 0;
+	}
+	int r = json_parse(text, len, SIZE_MAX, "row", &dot, err);
+	if (r == 0 && p->kind->labels)
+		r = methods(p->kind, item, &labels, err);
+	return r < 0 ? r : add_row(p, &(struct template_row) {.dot = dot, .methods = labels}, err);
+}
+
 static int print_item(struct printer *p, const struct json *item, struct err *err)
 {
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(8 << 20);
 	size_t n = p->kind->rows ? p->kind->rows(item) : 1;
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_json_ struct json *row = NULL;
-		int r = row_json(p->kind, item, i, p->view, &text, err);
-		if (r == 0 && p->is_json) {
-			strbuf_addf(&p->out, "%s\n", text.s);
-			continue;
-		}
-		if (r < 0 || (r = json_parse(text.s, text.len, text.max, "row", &row, err)) < 0 || (r = add_row(p, row, err)) < 0)
-			return r;
-	}
-	return 0;
+	int r = 0;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		if ((r = row_json(p->kind, item, i, p->view, &text, err)) == 0)
+			r = print_row(p, item, text.s, text.len, err);
+	return r;
+}
+
+static int print_headers(struct printer *p, struct err *err)
+{
+	_cleanup_json_ struct json *dot = NULL, *labels = NULL;
+	int r = headers(p->kind, &dot, err);
+	if (r == 0 && p->kind->labels)
+		r = methods(p->kind, NULL, &labels, err);
+	return r < 0 ? r : add_row(p, &(struct template_row) {.dot = dot, .methods = labels, .header = true}, err);
 }
 
 static int print_all(struct printer *p, const struct json *items, struct err *err)
 {
-	_cleanup_json_ struct json *head = NULL;
 	unsigned rows, cols = 0;
 	int r = printer_init(p, err);
-	if (r == 0 && p->is_table && (r = headers(p->kind, &head, err)) == 0)
-		r = add_row(p, head, err);
+	if (r == 0 && p->is_table)
+		r = print_headers(p, err);
 	for (size_t i = 0; r == 0 && i < json_len(items); i++)
 		r = print_item(p, json_at(items, i), err);
 	if (r < 0)
@@ -234,4 +290,21 @@ int list_print(const struct list_kind *k, const struct json *items, const struct
 	table_done(&p.table);
 	free(p.text);
 	return r;
+}
+
+int list_json(const struct list_kind *k, const struct json *items, const struct list_view *v, struct strbuf *out, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(8 << 20);
+	bool first = true;
+	strbuf_addc(out, '[');
+	JSON_FOREACH(item, n, items)
+		for (size_t i = 0, rows = k->rows ? k->rows(item) : 1; i < rows; i++) {
+			int r = row_json(k, item, i, v, &text, err);
+			if (r < 0)
+				return r;
+			strbuf_addf(out, "%s%s", first ? "" : ",", text.s);
+			first = false;
+		}
+	strbuf_addc(out, ']');
+	return strbuf_err(out) < 0 ? err_set(err, ERR_INVALID, "the list is too large to show: filter it") : 0;
 }

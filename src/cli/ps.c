@@ -68,9 +68,9 @@ static void cell_size(const struct json *c, size_t i, const struct list_view *v,
 {
 	char a[24], b[24];
 	int64_t rw = json_int(json_get(c, "SizeRw"), 0), all = json_int(json_get(c, "SizeRootFs"), 0);
-	strbuf_addf(out, "%s", format_size(a, sizeof(a), (uint64_t) MAX(rw, (int64_t) 0)));
-	if (all > 0)
-		strbuf_addf(out, " (virtual %s)", format_size(b, sizeof(b), (uint64_t) all));
+	strbuf_addf(out, "%s", format_size_short(a, sizeof(a), (uint64_t) MAX(rw, (int64_t) 0)));
+	if (all > 0 && !v->own_size)
+		strbuf_addf(out, " (virtual %s)", format_size_short(b, sizeof(b), (uint64_t) all));
 }
 
 static void cell_names(const struct json *c, size_t i, const struct list_view *v, struct strbuf *out)
@@ -104,25 +104,37 @@ static void cell_networks(const struct json *c, size_t i, const struct list_view
 	}
 }
 
+static void cell_local_volumes(const struct json *c, size_t i, const struct list_view *v, struct strbuf *out)
+{
+	size_t n = 0;
+	JSON_FOREACH(m, k, json_get(c, "Mounts"))
+		n += str_eq(json_str(json_get(m, "Driver"), ""), "local");
+	strbuf_addf(out, "%zu", n);
+}
+
 static const struct column columns[] = {
-	{"ID", "CONTAINER ID", cell_container_id},
-	{"Image", "IMAGE", cell_image},
 	{"Command", "COMMAND", cell_command},
 	{"CreatedAt", "CREATED AT", cell_created},
-	{"RunningFor", "CREATED", cell_running_for},
+	{"ID", "CONTAINER ID", cell_container_id},
+	{"Image", "IMAGE", cell_image},
+	{"Labels", "LABELS", cell_container_labels},
+	{"LocalVolumes", "LOCAL VOLUMES", cell_local_volumes},
+	{"Mounts", "MOUNTS", cell_mounts},
+	{"Names", "NAMES", cell_names},
+	{"Networks", "NETWORKS", cell_networks},
+	{"Platform", "PLATFORM", NULL}, /* an engine says it when it keeps manifests of several platforms */
 	{"Ports", "PORTS", cell_ports},
+	{"RunningFor", "CREATED", cell_running_for},
+	{"Size", "SIZE", cell_size},
 	{"State", "STATE", cell_state},
 	{"Status", "STATUS", cell_status},
-	{"Size", "SIZE", cell_size},
-	{"Names", "NAMES", cell_names},
-	{"Labels", "LABELS", cell_container_labels},
-	{"Mounts", "MOUNTS", cell_mounts},
-	{"Networks", "NETWORKS", cell_networks},
 };
 
 #define TABLE "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
-static const struct list_kind kind = {columns, ARRAY_LEN(columns), TABLE, "{{.ID}}", NULL};
-static const struct list_kind kind_sized = {columns, ARRAY_LEN(columns), TABLE "\t{{.Size}}", "{{.ID}}", NULL};
+static const struct list_kind kind = {columns, ARRAY_LEN(columns), TABLE, "{{.ID}}", NULL, "Labels"};
+static const struct list_kind kind_sized = {columns, ARRAY_LEN(columns), TABLE "\t{{.Size}}", "{{.ID}}", NULL, "Labels"};
+#define USAGE_TABLE "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.LocalVolumes}}\t{{.Size}}\t{{.RunningFor}}\t{{.Status}}\t{{.Names}}"
+const struct list_kind list_container_usage = {columns, ARRAY_LEN(columns), USAGE_TABLE, "{{.ID}}", NULL, "Labels"};
 
 struct ps_options {
 	bool all, latest, size;
@@ -134,8 +146,8 @@ struct ps_options {
 #define O(field) offsetof(struct ps_options, field)
 static const struct flag rows[] = {
 	{"all", 'a', FLAG_BOOL, O(all), NULL, "Show stopped containers too"},
-	{"filter", 'f', FLAG_LIST, O(filters), "key=value", "Keep what matches: status, name, label, ancestor, id, exited, before, since, volume, network"},
-	{"format", 0, FLAG_STR, O(view.format), "template", "Go template, json, or 'table TEMPLATE'"},
+	{"filter", 'f', FLAG_FILTER, O(filters), "key=value", "Keep what matches: status, name, label, ancestor, id, exited, before, since, volume, network"},
+	{"format", 0, FLAG_STR, O(view.format), "template", FORMAT_HELP},
 	{"last", 'n', FLAG_INT, O(last), "n", "Show the n containers created last"},
 	{"latest", 'l', FLAG_BOOL, O(latest), NULL, "Show the container created last"},
 	{"no-trunc", 0, FLAG_BOOL, O(view.no_trunc), NULL, "Do not shorten"},
@@ -158,7 +170,7 @@ static int list(struct cli *cli, const struct ps_options *o)
 		(void) snprintf(number, sizeof(number), "%lld", (long long) last);
 		target_query(&t, "limit", number);
 	}
-	bool sized = o->size || (o->view.format && strstr(o->view.format, ".Size"));
+	bool sized = o->size || (o->view.format && (strstr(o->view.format, ".Size") || strstr(o->view.format, "json .}}"))); /* as docker finds out */
 	if (sized)
 		target_query(&t, "size", "1");
 	if (list_filters(o->filters, &filters, &err) < 0)

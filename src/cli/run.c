@@ -230,7 +230,7 @@ const struct command command_run = {
 		    "  coffer run --rm --security-opt seccomp=profile.json --cap-drop ALL busybox id\n",
 	.min_args = 1,
 	.max_args = ARGS_ANY,
-	.mode = COMMAND_STRICT_ORDER | COMMAND_USAGE_125,
+	.mode = COMMAND_STRICT_ORDER,
 	.flags = {&container_flags, &run_flags, &container_refused_flags},
 	.run = run_main,
 };
@@ -244,7 +244,7 @@ const struct command command_create = {
 		    "  coffer start -a web\n",
 	.min_args = 1,
 	.max_args = ARGS_ANY,
-	.mode = COMMAND_STRICT_ORDER | COMMAND_USAGE_125,
+	.mode = COMMAND_STRICT_ORDER,
 	.flags = {&container_flags, &container_refused_flags},
 	.run = create_main,
 };

@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "base/num.h"
 #include "cli/call.h"
 #include "cli/each.h"
 #include "cli/list.h"
@@ -108,11 +109,36 @@ static void cell_volume_labels(const struct json *v, size_t i, const struct list
 	cell_labels(json_get(v, "Labels"), out);
 }
 
+static void cell_volume_size(const struct json *v, size_t i, const struct list_view *view, struct strbuf *out)
+{
+	char buf[24];
+	int64_t n = json_int(json_get(json_get(v, "UsageData"), "Size"), -1);
+	strbuf_adds(out, n < 0 ? "N/A" : format_size(buf, sizeof(buf), (uint64_t) n));
+}
+
+static void cell_links(const struct json *v, size_t i, const struct list_view *view, struct strbuf *out)
+{
+	int64_t n = json_int(json_get(json_get(v, "UsageData"), "RefCount"), -1);
+	if (n < 0)
+		strbuf_adds(out, "N/A");
+	else
+		strbuf_addf(out, "%lld", (long long) n);
+}
+
 static const struct column columns[] = {
-	{"Driver", "DRIVER", cell_driver}, {"Labels", "LABELS", cell_volume_labels}, {"Mountpoint", "MOUNTPOINT", cell_mountpoint},
-	{"Name", "VOLUME NAME", cell_name}, {"Scope", "SCOPE", cell_scope},
+	{"Availability", "AVAILABILITY", cell_na}, /* this one, Group and Status are of a swarm's volumes */
+	{"Driver", "DRIVER", cell_driver},
+	{"Group", "GROUP", cell_na},
+	{"Labels", "LABELS", cell_volume_labels},
+	{"Links", "LINKS", cell_links},
+	{"Mountpoint", "MOUNTPOINT", cell_mountpoint},
+	{"Name", "VOLUME NAME", cell_name},
+	{"Scope", "SCOPE", cell_scope},
+	{"Size", "SIZE", cell_volume_size},
+	{"Status", "STATUS", cell_na},
 };
-static const struct list_kind kind = {columns, ARRAY_LEN(columns), "{{.Driver}}\t{{.Name}}", "{{.Name}}", NULL};
+static const struct list_kind kind = {columns, ARRAY_LEN(columns), "{{.Driver}}\t{{.Name}}", "{{.Name}}", NULL, "Labels"};
+const struct list_kind list_volume_usage = {columns, ARRAY_LEN(columns), "{{.Name}}\t{{.Links}}\t{{.Size}}", "{{.Name}}", NULL, "Labels"};
 
 struct ls_options {
 	char **filters; /* owned */
@@ -121,8 +147,8 @@ struct ls_options {
 
 #define O(field) offsetof(struct ls_options, field)
 static const struct flag ls_rows[] = {
-	{"filter", 'f', FLAG_LIST, O(filters), "key=value", "Keep what matches: name, label, dangling, driver"},
-	{"format", 0, FLAG_STR, O(view.format), "template", "Go template, json, or 'table TEMPLATE'"},
+	{"filter", 'f', FLAG_FILTER, O(filters), "key=value", "Keep what matches: name, label, dangling, driver"},
+	{"format", 0, FLAG_STR, O(view.format), "template", FORMAT_HELP},
 	{"quiet", 'q', FLAG_BOOL, O(view.quiet), NULL, "Show names only"},
 };
 #undef O
