@@ -5,7 +5,7 @@
  *
  *	client life SOCKET IMAGE PARALLEL TOTAL    TOTAL containers (/bin/true, no network): create, start, wait, remove, PARALLEL at once
  *	client rate SOCKET TARGET CONNECTIONS MS   GET TARGET on CONNECTIONS connections for MS milliseconds
- *	client attach SOCKET IMAGE BYTES           a container that writes BYTES to stdout, read through one attach
+ *	client attach SOCKET IMAGE BYTES           a container that writes BYTES to stdout in pieces of 64 KiB, read through one attach
  *
  * It prints "count seconds median_us p99_us" ("life": of a whole container; "attach": count is bytes, no percentiles). Anything but the
  * expected status ends it with a message and 1.
@@ -189,6 +189,14 @@ static void run_threads(struct job *j, unsigned n, void *(*worker)(void *) )
 	free(j->samples);
 }
 
+static uint64_t number(const char *s)
+{
+	uint64_t n;
+	if (parse_u64(s, &n) < 0)
+		die("not a number: %s", s);
+	return n;
+}
+
 static uint64_t drain(int fd)
 {
 	static char buf[1 << 20];
@@ -206,7 +214,8 @@ static void attach(const char *socket_path, const char *image, const char *bytes
 	struct http_answer a;
 	struct link l = link_to(socket_path);
 	struct http_conn *stream = connect_to(socket_path);
-	(void) snprintf(body, sizeof(body), "{\"Image\":\"%s\",\"Cmd\":[\"head\",\"-c\",\"%s\",\"/dev/zero\"],\"AttachStdout\":true,\"HostConfig\":{\"NetworkMode\":\"none\",\"LogConfig\":{\"Type\":\"none\"}}}", image, bytes);
+	(void) snprintf(body, sizeof(body), "{\"Image\":\"%s\",\"Cmd\":[\"dd\",\"if=/dev/zero\",\"bs=64k\",\"count=%llu\"],\"AttachStdout\":true,\"HostConfig\":{\"NetworkMode\":\"none\",\"LogConfig\":{\"Type\":\"none\"}}}", image,
+		        (unsigned long long) (number(bytes) / 65536));
 	create(&l, body, id);
 	(void) snprintf(target, sizeof(target), "/containers/%s/attach?stream=1&stdout=1", id);
 	const struct http_call call = {.method = "POST", .target = target, .flags = HTTP_UPGRADE};
@@ -223,14 +232,6 @@ static void attach(const char *socket_path, const char *image, const char *bytes
 	verb(&l, "DELETE", id, "", 204);
 	(void) http_conn_free(stream);
 	(void) http_conn_free(l.c);
-}
-
-static uint64_t number(const char *s)
-{
-	uint64_t n;
-	if (parse_u64(s, &n) < 0)
-		die("not a number: %s", s);
-	return n;
 }
 
 int main(int argc, char **argv)
