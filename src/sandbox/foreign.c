@@ -95,11 +95,10 @@ static int step_maps(struct foreign *f, struct err *err)
 	return s->userns_fd < 0 ? err_sys(err, s->userns_fd, "a user namespace with the container's maps") : 0;
 }
 
-/* In a child: older kernels need a mount namespace to build an overlay in, and its stage would hide directories from the runtime. */
-static int step_rootfs(struct foreign *f, struct err *err)
+/* @fn in a child: the namespaces that it enters and its umask are its own. *@ret_fd: the descriptor that it hands back, or -EBADF. */
+static int in_child(struct foreign *f, int (*fn)(struct foreign *f, int *ret_fd, struct err *err), const char *what, int *ret_fd, struct err *err)
 {
-	struct sandbox *s = &f->s;
-	int pair[2], status;
+	int pair[2], fd = -EBADF, status;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return err_sys(err, -errno, "socketpair");
 	_cleanup_close_ int ours = pair[0], theirs = pair[1];
@@ -108,19 +107,36 @@ static int step_rootfs(struct foreign *f, struct err *err)
 		return err_sys(err, -errno, "fork");
 	struct report r = {.kind = REPORT_READY};
 	if (pid == 0) {
-		if (rootfs_build(s, &r.err) < 0)
+		if (fn(f, &fd, &r.err) < 0)
 			r.kind = REPORT_FAILED;
-		_exit(report_send(theirs, &r, s->rootfs_mnt) < 0);
+		_exit(report_send(theirs, &r, fd) < 0);
 	}
 	theirs = safe_close(theirs);
-	int n = report_recv(ours, &r, &s->rootfs_mnt);
+	int n = report_recv(ours, &r, &fd);
 	(void) process_wait(pid, &status); /* its message tells */
-	if (n <= 0)
-		return err_sys(err, n < 0 ? n : -EIO, "building the root filesystem");
-	if (r.kind != REPORT_FAILED)
+	if (n > 0 && r.kind != REPORT_FAILED) {
+		*ret_fd = fd;
 		return 0;
+	}
+	safe_close(fd);
+	if (n <= 0)
+		return err_sys(err, n < 0 ? n : -EIO, "%s", what);
 	*err = r.err;
 	return err->sys;
+}
+
+static int build(struct foreign *f, int *ret_fd, struct err *err)
+{
+	int r = rootfs_build(&f->s, err);
+	if (r >= 0)
+		*ret_fd = f->s.rootfs_mnt;
+	return r;
+}
+
+/* Older kernels need a mount namespace to build an overlay in, and its stage would hide directories from the runtime. */
+static int step_rootfs(struct foreign *f, struct err *err)
+{
+	return in_child(f, build, "building the root filesystem", &f->s.rootfs_mnt, err);
 }
 
 static int step_stage(struct foreign *f, struct err *err)
@@ -136,9 +152,10 @@ static int step_stage(struct foreign *f, struct err *err)
 }
 
 /* What the sandbox does from inside as the container's root: first contents of volumes, a missing working directory. */
-static int fill(struct foreign *f, struct err *err)
+static int fill(struct foreign *f, int *ret_fd, struct err *err)
 {
 	struct sandbox *s = &f->s;
+	(void) umask(0);
 	if (s->userns_fd >= 0 && (setns(s->userns_fd, CLONE_NEWUSER) < 0 || setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0))
 		return err_sys(err, -errno, "becoming the container's root");
 	for (size_t i = 0; i < s->plan.n_mounts; i++) {
@@ -154,30 +171,8 @@ static int fill(struct foreign *f, struct err *err)
 
 static int step_fill(struct foreign *f, struct err *err)
 {
-	int pair[2], fd = -EBADF, status;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
-		return err_sys(err, -errno, "socketpair");
-	_cleanup_close_ int ours = pair[0], theirs = pair[1];
-	pid_t pid = fork();
-	if (pid < 0)
-		return err_sys(err, -errno, "fork");
-	struct report r = {.kind = REPORT_READY};
-	if (pid == 0) {
-		(void) umask(0);
-		if (fill(f, &r.err) < 0)
-			r.kind = REPORT_FAILED;
-		_exit(report_send(theirs, &r, -EBADF) < 0);
-	}
-	theirs = safe_close(theirs);
-	int n = report_recv(ours, &r, &fd);
-	safe_close(fd);
-	(void) process_wait(pid, &status); /* its message tells */
-	if (n <= 0)
-		return err_sys(err, n < 0 ? n : -EIO, "filling the container");
-	if (r.kind != REPORT_FAILED)
-		return 0;
-	*err = r.err;
-	return err->sys;
+	int none;
+	return in_child(f, fill, "filling the container", &none, err);
 }
 
 static int step_document(struct foreign *f, struct err *err)
