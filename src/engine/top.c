@@ -4,28 +4,22 @@
  * here, least of all with words that come from a client: the columns people ask for are a table, read from /proc.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "engine/events.h"
 #include "engine/internal.h"
+#include "kernel/proc_stat.h"
 #include "sandbox/cgroup_ops.h"
 
 #define COLUMNS_MAX 32
 #define COMMAND_MAX 4096
 #define ARGS_MAX 1024
 
-/* One process (proc(5)). */
+/* One process, and what its figures are measured by. */
 struct proc {
-	pid_t pid;
-	uint32_t uid, gid;
-	long ppid, pgid, sid, tty, nice, threads, rss_pages, priority;
-	unsigned long long utime, stime, start, vsize;
-	char state;
-	char name[64];
+	struct proc_stat s;
 	const struct top_clock *clock;
 };
 
@@ -37,57 +31,49 @@ struct top_clock {
 
 static double age(const struct proc *p)
 {
-	double a = p->clock->uptime - (double) p->start / (double) p->clock->hz;
+	double a = p->clock->uptime - (double) p->s.start / (double) p->clock->hz;
 	return a > 0 ? a : 0;
 }
 
 static unsigned long cpu_seconds(const struct proc *p)
 {
-	return (unsigned long) ((p->utime + p->stime) / p->clock->hz);
+	return (unsigned long) ((p->s.utime + p->s.stime) / p->clock->hz);
 }
 
 #define CELL(name) static void cell_##name(const struct proc *p, char *b, size_t n)
-CELL(pid) { (void) snprintf(b, n, "%d", (int) p->pid); }
-CELL(ppid) { (void) snprintf(b, n, "%ld", p->ppid); }
-CELL(pgid) { (void) snprintf(b, n, "%ld", p->pgid); }
-CELL(sid) { (void) snprintf(b, n, "%ld", p->sid); }
-CELL(gid) { (void) snprintf(b, n, "%u", p->gid); }
-CELL(ni) { (void) snprintf(b, n, "%ld", p->nice); }
-CELL(pri) { (void) snprintf(b, n, "%ld", 39 - p->priority); }
-CELL(nlwp) { (void) snprintf(b, n, "%ld", p->threads); }
-CELL(vsz) { (void) snprintf(b, n, "%llu", p->vsize / 1024); }
-CELL(rss) { (void) snprintf(b, n, "%lu", (unsigned long) p->rss_pages * (p->clock->page / 1024)); }
-CELL(comm) { (void) snprintf(b, n, "%s", p->name); }
-CELL(s) { (void) snprintf(b, n, "%c", p->state); }
+CELL(pid) { (void) snprintf(b, n, "%d", (int) p->s.pid); }
+CELL(ppid) { (void) snprintf(b, n, "%ld", p->s.ppid); }
+CELL(pgid) { (void) snprintf(b, n, "%ld", p->s.pgid); }
+CELL(sid) { (void) snprintf(b, n, "%ld", p->s.sid); }
+CELL(gid) { (void) snprintf(b, n, "%u", p->s.gid); }
+CELL(ni) { (void) snprintf(b, n, "%ld", p->s.nice); }
+CELL(pri) { (void) snprintf(b, n, "%ld", 39 - p->s.priority); }
+CELL(nlwp) { (void) snprintf(b, n, "%ld", p->s.threads); }
+CELL(vsz) { (void) snprintf(b, n, "%llu", p->s.vsize / 1024); }
+CELL(rss) { (void) snprintf(b, n, "%lu", (unsigned long) p->s.rss_pages * (p->clock->page / 1024)); }
+CELL(comm) { (void) snprintf(b, n, "%s", p->s.name); }
+CELL(s) { (void) snprintf(b, n, "%c", p->s.state); }
 
 /* Ids of a container have no name on the host; its root, with the host's map, has. */
 CELL(user)
 {
-	if (p->uid == 0)
+	if (p->s.uid == 0)
 		(void) str_copy(b, n, "root");
 	else
-		(void) snprintf(b, n, "%u", p->uid);
+		(void) snprintf(b, n, "%u", p->s.uid);
 }
 
-CELL(uid) { (void) snprintf(b, n, "%u", p->uid); }
+CELL(uid) { (void) snprintf(b, n, "%u", p->s.uid); }
 
 CELL(stat)
 {
-	(void) snprintf(b, n, "%c%s%s%s", p->state, p->nice < 0 ? "<" : p->nice > 0 ? "N" : "", p->sid == p->pid ? "s" : "", p->threads > 1 ? "l" : "");
+	(void) snprintf(b, n, "%c%s%s%s", p->s.state, p->s.nice < 0 ? "<" : p->s.nice > 0 ? "N" : "", p->s.sid == p->s.pid ? "s" : "", p->s.threads > 1 ? "l" : "");
 }
 
-CELL(tty)
-{
-	unsigned long t = (unsigned long) p->tty;
-	if ((t >> 8 & 0xff) >= 136 && (t >> 8 & 0xff) <= 143) /* pseudo-terminals (Documentation/admin-guide/devices.txt) */
-		(void) snprintf(b, n, "pts/%lu", ((t >> 8 & 0xff) - 136) * 256 + (t & 0xff) + (t >> 20 << 8));
-	else
-		(void) str_copy(b, n, "?");
-}
-
+CELL(tty) { proc_tty(&p->s, b, n); }
 CELL(c) { (void) snprintf(b, n, "%u", age(p) > 0 ? (unsigned) MIN(100.0 * (double) cpu_seconds(p) / age(p), 99.0) : 0); }
 CELL(pcpu) { (void) snprintf(b, n, "%.1f", age(p) > 0 ? 100.0 * (double) cpu_seconds(p) / age(p) : 0); }
-CELL(pmem) { (void) snprintf(b, n, "%.1f", p->clock->mem_kb ? 100.0 * (double) p->rss_pages * (double) (p->clock->page / 1024) / (double) p->clock->mem_kb : 0); }
+CELL(pmem) { (void) snprintf(b, n, "%.1f", p->clock->mem_kb ? 100.0 * (double) p->s.rss_pages * (double) (p->clock->page / 1024) / (double) p->clock->mem_kb : 0); }
 
 CELL(stime)
 {
@@ -118,23 +104,7 @@ CELL(etime)
 
 CELL(etimes) { (void) snprintf(b, n, "%lu", (unsigned long) age(p)); }
 
-CELL(cmd)
-{
-	char path[40];
-	(void) snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) p->pid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? 0 : read_full(fd, b, n - 1);
-	if (got <= 0) {
-		(void) snprintf(b, n, "[%s]", p->name);
-		return;
-	}
-	while (got > 1 && !b[got - 1])
-		got--;
-	for (ssize_t i = 0; i < got; i++)
-		if (!b[i] || (unsigned char) b[i] < 0x20 || b[i] == 0x7f)
-			b[i] = ' '; /* one row a process, whatever it calls itself */
-	b[got] = '\0';
-}
+CELL(cmd) { proc_command(&p->s, b, n); }
 #undef CELL
 
 static const struct column {
@@ -269,29 +239,6 @@ static int choose(struct chosen *c, const char *args, struct err *err)
 	return err_set(err, ERR_INVALID, "Couldn't find PID field in ps output");
 }
 
-static int read_proc(pid_t pid, struct proc *p)
-{
-	char path[40], text[1024];
-	struct stat st;
-	(void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -errno : read_full(fd, text, sizeof(text) - 1);
-	if (n < 0 || fstat(fd, &st) < 0)
-		return n < 0 ? (int) n : -errno;
-	text[n] = '\0';
-	char *from = strchr(text, '('), *to = strrchr(text, ')');
-	if (!from || !to || to < from)
-		return -EBADMSG;
-	if (sscanf(to + 1, " %c %ld %ld %ld %ld %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %ld %ld %ld %*d %llu %llu %ld", &p->state, &p->ppid, &p->pgid, &p->sid, &p->tty, &p->utime, &p->stime,
-		   &p->priority, &p->nice, &p->threads, &p->start, &p->vsize, &p->rss_pages) != 13)
-		return -EBADMSG;
-	p->pid = pid;
-	p->uid = st.st_uid;
-	p->gid = st.st_gid;
-	(void) snprintf(p->name, sizeof(p->name), "%.*s", (int) MIN(to - from - 1, 60), from + 1);
-	return 0;
-}
-
 static struct top_clock read_clock(void)
 {
 	struct timespec t;
@@ -313,7 +260,7 @@ static void write_table(struct json_writer *w, const struct chosen *c, const pid
 	for (size_t k = 0; k < n; k++) {
 		struct proc p = {.clock = &clock};
 		char cell[COMMAND_MAX];
-		if (read_proc(pids[k], &p) < 0)
+		if (proc_stat_read(pids[k], &p.s) < 0)
 			continue; /* it has ended since */
 		jw_arr(w, NULL);
 		for (size_t i = 0; i < c->n; i++) {

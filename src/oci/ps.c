@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/table.h"
+#include "kernel/proc_stat.h"
 #include "oci/view.h"
 #include "sandbox/cgroup_ops.h"
 
@@ -74,52 +75,6 @@ static int pids_find(const struct container *c, struct pids *ret, struct err *er
 	return container_status(c) == STATUS_STOPPED ? 0 : pids_by_namespace(c, ret, err);
 }
 
-/* What one row shows, from /proc/PID/stat and /proc/PID/cmdline (proc(5)). */
-struct process_row {
-	uint32_t uid;
-	long ppid, tty;
-	unsigned long long ticks, start;
-	char name[64];
-};
-
-static int read_process(pid_t pid, struct process_row *p)
-{
-	char path[40], text[1024];
-	struct stat st;
-	(void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -errno : read_full(fd, text, sizeof(text) - 1);
-	if (n < 0 || fstat(fd, &st) < 0)
-		return n < 0 ? (int) n : -errno;
-	text[n] = '\0';
-	char *open_ = strchr(text, '('), *close_ = strrchr(text, ')');
-	if (!open_ || !close_ || close_ < open_)
-		return -EBADMSG;
-	unsigned long long utime, stime;
-	if (sscanf(close_ + 1, " %*c %ld %*d %*d %ld %*d %*u %*u %*u %*u %*u %llu %llu %*d %*d %*d %*d %*d %*d %llu", &p->ppid, &p->tty, &utime, &stime, &p->start) != 5)
-		return -EBADMSG;
-	p->uid = st.st_uid;
-	p->ticks = utime + stime;
-	(void) snprintf(p->name, sizeof(p->name), "[%.*s]", (int) MIN(close_ - open_ - 1, 60), open_ + 1);
-	return 0;
-}
-
-static void command_line(pid_t pid, const char *fallback, char *buf, size_t size)
-{
-	char path[40];
-	(void) snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? 0 : read_full(fd, buf, size - 1);
-	if (n <= 0) {
-		(void) str_copy(buf, size, fallback);
-		return;
-	}
-	for (ssize_t i = 0; i < n; i++)
-		if (!buf[i])
-			buf[i] = ' ';
-	buf[n - (buf[n - 1] == ' ')] = '\0';
-}
-
 static double uptime(void)
 {
 	struct timespec t;
@@ -129,27 +84,24 @@ static double uptime(void)
 
 static int add_row(struct table *t, pid_t pid)
 {
-	struct process_row p = {};
-	if (read_process(pid, &p) < 0)
+	struct proc_stat p;
+	if (proc_stat_read(pid, &p) < 0)
 		return 0; /* it has ended since */
 	unsigned long hz = (unsigned long) sysconf(_SC_CLK_TCK);
 	double age = uptime() - (double) p.start / (double) hz;
 	time_t start = time(NULL) - (time_t) age;
 	struct tm tm;
 	char cells[8][512];
-	unsigned long seconds = (unsigned long) (p.ticks / hz);
+	unsigned long seconds = (unsigned long) ((p.utime + p.stime) / hz);
 	unsigned load = age > 0 ? (unsigned) (100.0 * (double) seconds / age) : 0;
 	(void) view_owner(p.uid, cells[0], sizeof(cells[0]));
 	(void) snprintf(cells[1], sizeof(cells[1]), "%d", (int) pid);
 	(void) snprintf(cells[2], sizeof(cells[2]), "%ld", p.ppid);
 	(void) snprintf(cells[3], sizeof(cells[3]), "%u", MIN(load, 99u));
 	(void) strftime(cells[4], sizeof(cells[4]), age < 86400 ? "%H:%M" : "%b%d", gmtime_r(&start, &tm));
-	if (((unsigned long) p.tty >> 8 & 0xff) == 136) /* a pseudo-terminal (Documentation/admin-guide/devices.txt) */
-		(void) snprintf(cells[5], sizeof(cells[5]), "pts/%lu", (unsigned long) p.tty & 0xff);
-	else
-		(void) str_copy(cells[5], sizeof(cells[5]), "?");
+	proc_tty(&p, cells[5], sizeof(cells[5]));
 	(void) snprintf(cells[6], sizeof(cells[6]), "%02lu:%02lu:%02lu", seconds / 3600, seconds / 60 % 60, seconds % 60);
-	command_line(pid, p.name, cells[7], sizeof(cells[7]));
+	proc_command(&p, cells[7], sizeof(cells[7]));
 	for (size_t i = 0; i < ARRAY_LEN(cells); i++)
 		if (table_add(t, cells[i]) < 0)
 			return -ENOMEM;
