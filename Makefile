@@ -12,7 +12,7 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/coffer
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
-helpers = coffer-monitor coffer-unpack coffer-init
+helpers = coffer-monitor coffer-unpack coffer-init coffer-dns
 
 all: build
 .PHONY: all deps build run check check-vm tests-built bench install uninstall clean

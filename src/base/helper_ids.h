@@ -8,3 +8,4 @@
 
 #define HELPER_ID_FIRST 4294836224u
 #define HELPER_ID_COUNT 65536u /* ends below 4294901760 */
+#define HELPER_ID_DNS (HELPER_ID_FIRST + 53u) /* coffer-dns, in the host's user namespace */

@@ -22,7 +22,7 @@
 #else
 #error "no seccomp table for this architecture"
 #endif
-enum { ALLOWED_MAX = 120 }; /* jumps are 8 bits wide only within a row */
+enum { FILTER_MAX = 512 };
 
 int helper_limits(const struct helper_limit *v, size_t n)
 {
@@ -49,27 +49,55 @@ int helper_caps(uint64_t keep)
 	return r < 0 ? r : confine_no_new_privs();
 }
 
-int helper_seccomp(const int *allowed, size_t n_allowed)
+struct filter {
+	struct sock_filter v[FILTER_MAX];
+	size_t n;
+};
+
+static void add(struct filter *f, struct sock_filter i)
 {
-	struct sock_filter f[2 * ALLOWED_MAX + 16];
-	size_t n = 0;
-	assert(n_allowed <= ALLOWED_MAX);
-	f[n++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
-	f[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0);
-	f[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	f[n++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
-	for (size_t i = 0; i < n_allowed; i++) { /* an x32 number has bit 30 set and equals none of these */
-		f[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) allowed[i], 0, 1);
-		f[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	assert(f->n < FILTER_MAX);
+	f->v[f->n++] = i;
+}
+
+static void load(struct filter *f, size_t offset)
+{
+	add(f, (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (uint32_t) offset));
+}
+
+static void add_rule(struct filter *f, const struct helper_rule *r)
+{
+	add(f, (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) r->nr, 0, 5));
+	load(f, offsetof(struct seccomp_data, args) + 8 * r->arg); /* little-endian: the low half */
+	add(f, (struct sock_filter) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, r->mask));
+	add(f, (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->value, 0, 1));
+	add(f, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+	load(f, offsetof(struct seccomp_data, nr));
+}
+
+int helper_seccomp_rules(const int *allowed, size_t n, const struct helper_rule *rules, size_t n_rules)
+{
+	static const struct helper_rule memory[] = {{SYS_mmap, 2, PROT_EXEC, 0}, {SYS_mprotect, 2, PROT_EXEC, 0}};
+	struct filter f = {.n = 0};
+	load(&f, offsetof(struct seccomp_data, arch));
+	add(&f, (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_ARCH, 1, 0));
+	add(&f, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+	load(&f, offsetof(struct seccomp_data, nr));
+	for (size_t i = 0; i < n; i++) { /* an x32 number has bit 30 set and equals none of these */
+		add(&f, (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t) allowed[i], 0, 1));
+		add(&f, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
 	}
-	f[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mmap, 1, 0);
-	f[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_mprotect, 0, 3);
-	f[n++] = (struct sock_filter) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])); /* prot, low half */
-	f[n++] = (struct sock_filter) BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, PROT_EXEC, 1, 0);
-	f[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-	f[n++] = (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-	assert(n <= ARRAY_LEN(f));
-	return confine_seccomp(f, n, 0);
+	for (size_t i = 0; i < n_rules; i++)
+		add_rule(&f, &rules[i]);
+	for (size_t i = 0; i < ARRAY_LEN(memory); i++)
+		add_rule(&f, &memory[i]);
+	add(&f, (struct sock_filter) BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
+	return confine_seccomp(f.v, f.n, 0);
+}
+
+int helper_seccomp(const int *allowed, size_t n)
+{
+	return helper_seccomp_rules(allowed, n, NULL, 0);
 }
 
 int helper_mind(const struct pidref *child, int sock)
