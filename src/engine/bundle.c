@@ -9,6 +9,7 @@
 #include <glob.h>
 
 #include "base/num.h"
+#include "engine/share.h"
 #include "sandbox/defaults.h"
 
 #define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -127,16 +128,56 @@ static int add_extents(struct id_map *m, const struct idrange_extent *v, size_t 
 	return 0;
 }
 
+/* One that is another container's, by its process. */
+static int join_namespace(const struct share_target *t, const char *file, struct ns_spec *ns)
+{
+	ns->mode = NS_MODE_PATH;
+	ns->path = str_printf("/proc/%u/ns/%s", t->who.pid, file);
+	return ns->path ? 0 : -ENOMEM;
+}
+
+/* The processes that are joined, for the check behind the paths; and the /dev/shm that comes with an IPC namespace. */
+static int bundle_joins(const struct shares *sh, struct coffer_ext *x)
+{
+	x->joins = calloc(NS_KIND_MAX_, sizeof(*x->joins));
+	if (!x->joins)
+		return -ENOMEM;
+	for (int k = 0; k < NS_KIND_MAX_; k++) {
+		const struct share_target *t = &sh->v[k];
+		if (!t->joined)
+			continue;
+		struct join_spec *j = &x->joins[x->n_joins++];
+		*j = (struct join_spec) {.pid = t->who.pid, .start_ticks = t->who.start_ticks, .name = strdup(t->who.name)};
+		if (!j->name)
+			return -ENOMEM;
+	}
+	if (sh->v[NS_IPC].joined)
+		x->shm_from = str_printf("/proc/%u/ns/mnt", sh->v[NS_IPC].who.pid);
+	return sh->v[NS_IPC].joined && !x->shm_from ? -ENOMEM : 0;
+}
+
 static int bundle_namespaces(const struct bundle_plan *b, struct runtime_spec *s)
 {
-	static const enum ns_kind fresh[] = {NS_MOUNT, NS_PID, NS_IPC, NS_UTS, NS_CGROUP};
-	for (size_t i = 0; i < ARRAY_LEN(fresh); i++)
-		s->ns[fresh[i]].mode = NS_MODE_NEW;
-	if (!network_is_host(b->c->req))
-		s->ns[NS_NET].mode = NS_MODE_NEW;
+	static const struct {
+		enum ns_kind kind;
+		const char *file;
+	} shared[] = {{NS_NET, "net"}, {NS_IPC, "ipc"}, {NS_PID, "pid"}, {NS_UTS, "uts"}, {NS_CGROUP, "cgroup"}};
+	s->ns[NS_MOUNT].mode = NS_MODE_NEW;
+	for (size_t i = 0; i < ARRAY_LEN(shared); i++) {
+		const struct share_target *t = b->shares ? &b->shares->v[shared[i].kind] : NULL;
+		struct ns_spec *ns = &s->ns[shared[i].kind];
+		enum share share = share_of(b->c->req, shared[i].kind, NULL);
+		ns->mode = share == SHARE_HOST || (t && t->host) ? NS_MODE_HOST : NS_MODE_NEW;
+		if (t && t->joined && join_namespace(t, shared[i].file, ns) < 0)
+			return -ENOMEM;
+	}
+	if (share_joins(b->c->req) && b->shares && bundle_joins(b->shares, &s->coffer) < 0)
+		return -ENOMEM;
 	if (!b->map)
 		return 0;
 	s->ns[NS_USER].mode = NS_MODE_NEW;
+	if (b->shares && b->shares->v[NS_USER].joined && join_namespace(&b->shares->v[NS_USER], "user", &s->ns[NS_USER]) < 0)
+		return -ENOMEM;
 	if (add_extents(&s->uids, b->map->uid, b->map->n_uid) < 0)
 		return -ENOMEM;
 	return add_extents(&s->gids, b->map->gid, b->map->n_gid);
@@ -182,7 +223,7 @@ static int bundle_sysctls(const struct container_request *r, struct runtime_spec
 {
 	for (size_t i = 0; r->sysctls.keys && r->sysctls.keys[i]; i++) {
 		_cleanup_free_ char *key = NULL;
-		int rc = sysctl_check(r->sysctls.keys[i], r->sysctls.values[i], !network_is_host(r), &key, err);
+		int rc = sysctl_check(r->sysctls.keys[i], r->sysctls.values[i], share_is_own(r, NS_NET), share_is_own(r, NS_IPC), &key, err);
 		if (rc < 0)
 			return rc;
 		if (keyval_add(&s->sysctls, &s->n_sysctls, key, r->sysctls.values[i]) < 0)
@@ -217,7 +258,7 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 	}
 	if (b->runtime && dup_into(&x->runtime, b->runtime) < 0)
 		return -ENOMEM;
-	x->ping_group = !network_is_host(c->req);
+	x->ping_group = share_is_own(c->req, NS_NET);
 	x->landlock = !sec->landlock_unconfined && !b->runtime; /* the sandbox alone has it */
 	x->lock_userns = !c->req->privileged && b->map;
 	x->create_cwd = true;

@@ -2,8 +2,10 @@
 /* The mounts of a container: the fixed ones, three generated files, then what was asked for by depth of its destination. */
 #include <errno.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "engine/internal.h"
+#include "engine/share.h"
 
 #define OPTIONS_MAX 8
 
@@ -44,11 +46,18 @@ static bool gid_is_mapped(const struct bundle_plan *b, uint32_t gid)
 	return false;
 }
 
+/* The host's message queues are shown as the host mounts them, where it does (plan.c). */
+static bool lacks_host_queues(const struct bundle_plan *b, const struct fixed_mount *f)
+{
+	bool host = share_of(b->c->req, NS_IPC, NULL) == SHARE_HOST || (b->shares && b->shares->v[NS_IPC].host);
+	return host && str_eq(f->type, "mqueue") && access("/dev/mqueue", F_OK) < 0;
+}
+
 static int add_fixed(const struct bundle_plan *b, struct runtime_spec *s)
 {
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++) {
 		struct mount_spec *m;
-		if (is_asked_for(b->c->req, fixed[i].dst))
+		if (is_asked_for(b->c->req, fixed[i].dst) || lacks_host_queues(b, &fixed[i]))
 			continue;
 		if (add_mount(s, fixed[i].dst, fixed[i].type, fixed[i].src, fixed[i].options, &m) < 0)
 			return -ENOMEM;
@@ -60,9 +69,15 @@ static int add_fixed(const struct bundle_plan *b, struct runtime_spec *s)
 
 static int add_shm(const struct bundle_plan *b, struct runtime_spec *s)
 {
+	static const char *const of_host[] = {"bind", "rprivate", "nosuid", "noexec", "nodev", NULL}, *const of_other[] = {"bind", "rprivate", "nosuid", "noexec", "nodev", "shmof", NULL};
 	char size[32];
-	if (is_asked_for(b->c->req, "/dev/shm"))
+	enum share share = share_of(b->c->req, NS_IPC, NULL);
+	if (is_asked_for(b->c->req, "/dev/shm") || share == SHARE_NONE)
 		return 0;
+	if (share == SHARE_HOST || (share == SHARE_JOIN && b->shares && b->shares->v[NS_IPC].host))
+		return add_mount(s, "/dev/shm", "bind", "/dev/shm", of_host, NULL);
+	if (share == SHARE_JOIN)
+		return add_mount(s, "/dev/shm", "bind", "/dev/shm", of_other, NULL);
 	(void) str_format(size, sizeof(size), "size=%lld", (long long) (b->c->req->shm_size ?: SHM_DEFAULT));
 	const char *const options[] = {"nosuid", "noexec", "nodev", "mode=1777", size, NULL};
 	return add_mount(s, "/dev/shm", "tmpfs", "shm", options, NULL);
@@ -74,8 +89,10 @@ static int add_files(const struct bundle_plan *b, struct runtime_spec *s)
 {
 	static const char *const names[] = {"hostname", "hosts", "resolv.conf"};
 	static const char *const options[] = {"bind", "rprivate", "nosuid", "nodev", "noexec", "tryidmap", NULL};
+	/* with another container's network its files */
+	const char *donor = b->shares && b->shares->v[NS_NET].joined ? b->shares->v[NS_NET].id : NULL;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		_cleanup_free_ char *src = str_printf("%s/%s", b->bundle_dir, names[i]);
+		_cleanup_free_ char *src = donor ? str_printf("%s/../%s/%s", b->bundle_dir, donor, names[i]) : str_printf("%s/%s", b->bundle_dir, names[i]);
 		_cleanup_free_ char *dst = str_printf("/etc/%s", names[i]);
 		if (!src || !dst)
 			return -ENOMEM;

@@ -9,6 +9,7 @@
 
 #include "base/fault.h"
 #include "engine/internal.h"
+#include "engine/share.h"
 #include "seccomp/cache.h"
 
 #define CONFIG_MAX (4u << 20)
@@ -250,6 +251,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	struct idrange_map map;
 	struct labels labels;
 	char runtime[PATH_MAX];
+	_cleanup_shares_ struct shares shares = {0};
 	bool foreign = runtime_is_foreign(c->req);
 	_cleanup_free_ char *bundle = str_printf("%s/containers/%s", e->run_dir, c->id);
 	if (!bundle)
@@ -262,6 +264,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	if (rc >= 0 && c->idmap)
 		rc = idrange_load(e->ids, c->idmap, &map, err);
 	rc = rc < 0 || !foreign ? rc : runtime_path(e, c->req->runtime, runtime, err);
+	rc = rc < 0 ? rc : shares_find(e, c, &shares, err);
 	rc = rc < 0 ? rc : make_bind_sources(c->req, err);
 	rc = rc < 0 ? rc : labels_prepare(e, c, &labels, err);
 	rc = rc < 0 ? rc : fault_point("engine.bundle.planned", err);
@@ -270,7 +273,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	if (rc < 0)
 		return rc;
 	struct bundle_plan b = {
-		.c = c, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir, .runtime = foreign ? runtime : NULL,
+		.c = c, .shares = &shares, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir, .runtime = foreign ? runtime : NULL,
 		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .seccomp_flags = flags, .volume_targets = targets, .volume_paths = paths,
 	};
 	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);

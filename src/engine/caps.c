@@ -77,7 +77,7 @@ static bool key_is_plain(const char *key)
 	return key[strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == '\0';
 }
 
-int sysctl_check(const char *key, const char *value, bool own_net, char **ret_key, struct err *err)
+int sysctl_check(const char *key, const char *value, bool own_net, bool own_ipc, char **ret_key, struct err *err)
 {
 	_cleanup_free_ char *k = strdup(key);
 	if (!k)
@@ -94,8 +94,8 @@ int sysctl_check(const char *key, const char *value, bool own_net, char **ret_ke
 		bool below = sysctls[i].key[n - 1] == '.';
 		if (below ? strncmp(k, sysctls[i].key, n) != 0 : !str_eq(k, sysctls[i].key))
 			continue;
-		if (sysctls[i].net && !own_net)
-			return err_set(err, ERR_INVALID, "HostConfig.Sysctls (--sysctl): '%s' is the host's with --network host", k);
+		if (sysctls[i].net ? !own_net : !own_ipc)
+			return err_set(err, ERR_INVALID, "HostConfig.Sysctls (--sysctl): '%s' is the host's or another container's with this %s", k, sysctls[i].net ? "--network" : "--ipc");
 		*ret_key = take_ptr(k);
 		return 0;
 	}

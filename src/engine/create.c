@@ -1,28 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Creating a container: policy, image, then name, host ids, row and volumes in one transaction. Nothing runs and no directory is made yet. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
+#include "engine/share.h"
 
 static int set_str(char **p, const char *s)
 {
+	char *copy = strdup(s); /* @s may be *@p */
+	if (!copy)
+		return -ENOMEM;
 	free(*p);
-	*p = strdup(s);
-	return *p ? 0 : -ENOMEM;
+	*p = copy;
+	return 0;
+}
+
+/* With the host's names or network the host's name, with another container's network that one's, as in docker. */
+static int adopt_hostname(struct engine *e, const struct container *c, struct container_request *r)
+{
+	_cleanup_container_ struct container other = {0};
+	const char *ref;
+	char host[65] = "";
+	if (!str_empty(r->hostname))
+		return 0;
+	if (share_of(r, NS_NET, &ref) == SHARE_JOIN) {
+		if (container_find(e, c->tenant, ref, &other, NULL) < 0)
+			return 0; /* told when it is adopted */
+		int rc = str_empty(other.req->hostname) ? 0 : set_str(&r->hostname, other.req->hostname);
+		return rc < 0 || str_empty(other.req->domainname) ? rc : set_str(&r->domainname, other.req->domainname);
+	}
+	if (share_of(r, NS_UTS, NULL) != SHARE_HOST && share_of(r, NS_NET, NULL) != SHARE_HOST)
+		return 0;
+	bool good = gethostname(host, sizeof(host) - 1) == 0 && *host && strlen(host) <= 63 && host[strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] == '\0';
+	return good ? set_str(&r->hostname, host) : 0; /* a name that no container may have: its id, as else */
 }
 
 /* What the engine decides where the request leaves it open: recorded, so that a later start and inspect say the same. */
-static int apply_defaults(const struct engine *e, struct container *c, struct err *err)
+static int apply_defaults(struct engine *e, struct container *c, struct err *err)
 {
 	struct container_request *r = c->own;
 	char host[65], userns[160];
-	hostname_of(c, host);
 	int rc = set_str(&r->network_mode, network_mode_of(r));
+	rc = rc < 0 ? rc : adopt_hostname(e, c, r);
+	hostname_of(c, host);
 	if (rc >= 0 && str_empty(r->hostname))
 		rc = set_str(&r->hostname, host);
-	if (rc >= 0 && str_empty(r->userns_mode) && !r->uid_maps && !r->gid_maps && !str_empty(e->userns_remap)) {
+	if (rc >= 0 && str_empty(r->userns_mode) && !share_joins(r) && !r->uid_maps && !r->gid_maps && !str_empty(e->userns_remap)) {
 		rc = str_eq(e->userns_remap, "default") ? str_format(userns, sizeof(userns), "remap") : str_format(userns, sizeof(userns), "remap:%s", e->userns_remap);
 		rc = rc < 0 ? rc : set_str(&r->userns_mode, userns);
 	}
@@ -130,18 +156,23 @@ static int share_ids(struct engine *e, struct container *c, const char *ref, str
 {
 	_cleanup_container_ struct container other = {0};
 	int rc = container_find(e, c->tenant, ref, &other, err);
+	if (rc == -ENOENT)
+		return err_set(err, ERR_INVALID, "HostConfig.UsernsMode (--userns): No such container: %.128s", ref); /* a 404 would make clients pull the image */
 	if (rc < 0)
 		return err_wrap(err, "HostConfig.UsernsMode (--userns)");
 	c->idmap = other.idmap;
 	return c->idmap ? idrange_share(e->ids, c->idmap, err) : 0;
 }
 
-static int take_ids(struct engine *e, struct container *c, struct err *err)
+static int take_ids(struct engine *e, const struct caller *caller, struct container *c, struct err *err)
 {
 	struct idrange_request q;
 	struct idrange_map map;
 	char owner[200];
-	int rc = idrange_parse(c->req->userns_mode, c->req->uid_maps, c->req->gid_maps, &q, err);
+	int rc = shares_adopt(e, c, c->own, err);
+	if (rc != 0)
+		return rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err);
+	rc = idrange_parse(c->req->userns_mode, c->req->uid_maps, c->req->gid_maps, &q, err);
 	if (rc < 0 || q.mode == IDRANGE_HOST)
 		return rc;
 	if (q.mode == IDRANGE_CONTAINER)
@@ -150,13 +181,13 @@ static int take_ids(struct engine *e, struct container *c, struct err *err)
 	return idrange_reserve(e->ids, c->tenant, owner, &q, &c->idmap, &map, err);
 }
 
-static int store(struct engine *e, struct container *c, const char *name, struct err *err)
+static int store(struct engine *e, const struct caller *caller, struct container *c, const char *name, struct err *err)
 {
 	int rc = db_begin(e->db, err);
 	if (rc < 0)
 		return rc;
 	rc = take_name(e, c, name, err);
-	rc = rc < 0 ? rc : take_ids(e, c, err);
+	rc = rc < 0 ? rc : take_ids(e, caller, c, err);
 	rc = rc < 0 ? rc : container_insert(e, c, err);
 	rc = rc < 0 ? rc : labels_reserve(e, c, err);
 	rc = rc < 0 ? rc : volumes_attach(e, c, err);
@@ -198,13 +229,14 @@ int engine_create(struct engine *e, const struct caller *caller, const char *nam
 		name++;
 	int rc = name ? check_name(name, err) : 0;
 	rc = rc < 0 ? rc : policy_check(e, caller, req, &warnings, err);
+	rc = rc < 0 ? rc : shares_conflicts(req, err);
 	rc = rc < 0 ? rc : prepare(e, caller, req, &c, &warnings, err);
 	if (rc < 0)
 		return rc;
 	if (name)
 		(void) free_stale_name(e, caller, name); /* only clears the way; a conflict is told below */
 	rc = fault_point("engine.create.prepared", err);
-	rc = rc < 0 ? rc : store(e, &c, name, err);
+	rc = rc < 0 ? rc : store(e, caller, &c, name, err);
 	if (rc < 0)
 		return rc;
 	fault_mark("engine.create.stored");

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "engine/internal.h"
+#include "engine/share.h"
 
 static void write_time(struct json_writer *w, const char *key, int64_t ns)
 {
@@ -118,7 +119,8 @@ void write_network_settings(struct json_writer *w, const struct container *c, bo
 		jw_int(w, "IPPrefixLen", 0);
 	}
 	jw_obj(w, "Networks");
-	write_endpoint(w, network_mode_of(c->req));
+	if (share_of(c->req, NS_NET, NULL) != SHARE_JOIN)
+		write_endpoint(w, network_mode_of(c->req));
 	jw_end(w);
 	jw_end(w);
 }

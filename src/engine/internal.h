@@ -227,8 +227,8 @@ int user_check(const char *field, const char *user, struct err *err);
 int group_check(const char *field, const char *group, struct err *err);
 /** user_numeric() - "uid:gid" wholly in digits. */
 bool user_numeric(const char *user, uint32_t *ret_uid, uint32_t *ret_gid);
-/** sysctl_check() - against the allow-list. @own_net: the container has a network namespace of its own. @ret_key: owned, dotted. */
-int sysctl_check(const char *key, const char *value, bool own_net, char **ret_key, struct err *err);
+/** sysctl_check() - against the allow-list. @own_net, @own_ipc: the container has such a namespace of its own. @ret_key: owned, dotted. */
+int sysctl_check(const char *key, const char *value, bool own_net, bool own_ipc, char **ret_key, struct err *err);
 /** rlimit_name() - "nofile" to "RLIMIT_NOFILE"; NULL when there is none. */
 const char *rlimit_name(const char *ulimit);
 /** tmpfs_options() - HostConfig.Tmpfs text as mount options. */
@@ -266,8 +266,11 @@ int runtime_seccomp(const struct container_request *r, char **ret, struct err *e
 
 /* Bundle */
 
+struct shares;
+
 struct bundle_plan {
 	const struct container *c;
+	const struct shares *shares;   /* namespaces of others; NULL: none */
 	const struct idrange_map *map; /* NULL: the host's user namespace */
 	char *const *layers;	       /* topmost first */
 	const struct labels *labels;   /* of the LSM; NULL: none */

@@ -9,6 +9,7 @@
 
 #include "base/num.h"
 #include "engine/internal.h"
+#include "engine/share.h"
 
 bool network_is_host(const struct container_request *req)
 {
@@ -17,20 +18,10 @@ bool network_is_host(const struct container_request *req)
 
 const char *network_mode_of(const struct container_request *r)
 {
-	return network_is_host(r) ? "host" : "none";
+	return share_of(r, NS_NET, NULL) == SHARE_JOIN ? r->network_mode : network_is_host(r) ? "host" : "none";
 }
 
 /* What is not there yet */
-
-static bool is_own(const char *mode)
-{
-	return str_empty(mode) || str_eq(mode, "private");
-}
-
-static bool ipc_is_own(const char *mode)
-{
-	return is_own(mode) || str_eq(mode, "shareable");
-}
 
 static bool json_has(const char *text)
 {
@@ -54,10 +45,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 		{r->dns_search != NULL, "HostConfig.DnsSearch (--dns-search)"},
 		{r->dns_options != NULL, "HostConfig.DnsOptions (--dns-option)"},
 		{r->extra_hosts != NULL, "HostConfig.ExtraHosts (--add-host)"},
-		{!is_own(r->pid_mode), "HostConfig.PidMode (--pid)"},
-		{!ipc_is_own(r->ipc_mode), "HostConfig.IpcMode (--ipc)"},
-		{!is_own(r->uts_mode), "HostConfig.UTSMode (--uts)"},
-		{!is_own(r->cgroupns_mode), "HostConfig.CgroupnsMode (--cgroupns)"},
 		{!str_empty(r->restart_name) && !str_eq(r->restart_name, "no"), "HostConfig.RestartPolicy (--restart)"},
 		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
 		{r->volumes_from != NULL, "HostConfig.VolumesFrom (--volumes-from)"},
@@ -111,16 +98,14 @@ static int add_warning(char ***warnings, const char *text, struct err *err)
 static int check_network(const struct engine *e, const struct container_request *r, char ***warnings, struct err *err)
 {
 	const char *mode = r->network_mode ?: "";
-	if (str_eq(mode, "none"))
+	if (str_eq(mode, "none") || share_of(r, NS_NET, NULL) == SHARE_JOIN)
 		return check_endpoints(r, err);
 	if (*mode == '\0' || str_eq(mode, "default")) {
 		int rc = add_warning(warnings, "bridge networks are not there yet: the container has a loopback interface alone, as with --network none", err);
 		return rc < 0 ? rc : check_endpoints(r, err);
 	}
-	if (str_eq(mode, "host")) {
-		int rc = allow_check(e, ALLOW_NETWORK, "HostConfig.NetworkMode (--network) 'host'", err);
-		return rc < 0 ? rc : check_endpoints(r, err);
-	}
+	if (str_eq(mode, "host"))
+		return check_endpoints(r, err);
 	return err_set(err, ERR_UNSUPPORTED, "HostConfig.NetworkMode (--network) '%.64s' is not there yet: none and host are", mode);
 }
 
@@ -191,7 +176,7 @@ static int check_sysctls(const struct container_request *r, struct err *err)
 {
 	for (size_t i = 0; r->sysctls.keys && r->sysctls.keys[i]; i++) {
 		_cleanup_free_ char *key = NULL;
-		int rc = sysctl_check(r->sysctls.keys[i], r->sysctls.values[i], !network_is_host(r), &key, err);
+		int rc = sysctl_check(r->sysctls.keys[i], r->sysctls.values[i], share_is_own(r, NS_NET), share_is_own(r, NS_IPC), &key, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -246,7 +231,8 @@ int policy_check(const struct engine *e, const struct caller *c, const struct co
 	static int (*const checks[])(const struct container_request *, struct err *) = {
 		check_missing, check_env, check_hostname, check_process, check_sysctls, check_mounts, check_log, check_security,
 	};
-	int rc = check_userns(e, req, err);
+	int rc = shares_check(e, req, err);
+	rc = rc < 0 ? rc : check_userns(e, req, err);
 	rc = rc < 0 ? rc : check_network(e, req, warnings, err);
 	rc = rc < 0 ? rc : runtime_check(e, req, err);
 	rc = rc < 0 ? rc : limits_check(e, req, err);

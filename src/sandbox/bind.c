@@ -15,6 +15,7 @@
 #include "kernel/mount.h"
 #include "kernel/userns.h"
 #include "sandbox/mounts.h"
+#include "sandbox/shm.h"
 
 int bundle_open(const struct sandbox *s, const char *path, int flags)
 {
@@ -130,10 +131,12 @@ static int set_options(const struct sandbox *s, const struct plan_mount *m, int 
 
 int bind_prepare(struct sandbox *s, struct plan_mount *m, struct err *err)
 {
-	_cleanup_close_ int src = bundle_open(s, m->src, O_PATH);
-	if (src < 0)
+	_cleanup_close_ int src = m->shm ? -EBADF : bundle_open(s, m->src, O_PATH);
+	if (src < 0 && !m->shm)
 		return err_sys(err, src, "%s: bind source '%s'", m->dst, m->src);
-	_cleanup_close_ int mnt = mnt_clone(src, "", m->recursive);
+	_cleanup_close_ int mnt = m->shm ? shm_clone(s->shm_ns_fd, err) : mnt_clone(src, "", m->recursive);
+	if (mnt < 0 && m->shm)
+		return mnt;
 	if (mnt == -EINVAL && mounts_by_init(s) && !m->recursive)
 		return err_set(err, ERR_DENIED, "%s: other filesystems are mounted below '%s', and an ordinary user may not show what they cover: use rbind", m->dst, m->src);
 	if (mnt < 0)

@@ -30,7 +30,7 @@ void sandbox_ctx_init(struct sandbox *s)
 {
 	*s = (struct sandbox) {
 		.bundle_fd = -EBADF, .report_fd = -EBADF, .stdio = {-EBADF, -EBADF, -EBADF}, .trace_fd = -EBADF, .sync = {-EBADF, -EBADF},
-		.userns_fd = -EBADF, .rootfs_mnt = -EBADF, .child = PIDREF_NULL, .root_fd = -EBADF, .proc_fd = -EBADF, .start_fd = -EBADF, .peer_fd = -EBADF, .lock_fd = -EBADF, .caller_mnt_fd = -EBADF,
+		.userns_fd = -EBADF, .rootfs_mnt = -EBADF, .child = PIDREF_NULL, .root_fd = -EBADF, .proc_fd = -EBADF, .start_fd = -EBADF, .peer_fd = -EBADF, .lock_fd = -EBADF, .caller_mnt_fd = -EBADF, .shm_ns_fd = -EBADF,
 		.ext = &no_ext, .lsm = LSM_STATE_NULL,
 	};
 	for (int k = 0; k < NS_KIND_MAX_; k++)

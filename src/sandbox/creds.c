@@ -127,7 +127,7 @@ int creds_landlock(struct sandbox *s, struct err *err)
 		return 0;
 	/* with the host's network the host's abstract sockets are in reach; with an own one there are none but the container's, and scoping
 	 * would keep exec'ed processes (a sibling domain) from them */
-	int r = confine_landlock(/* scope_abstract= */ !s->plan.own_netns);
+	int r = confine_landlock(/* scope_abstract= */ s->spec->ns[NS_NET].mode == NS_MODE_HOST);
 	if (r == -EOPNOTSUPP)
 		return 0; /* absent on this host: the posture says so */
 	return r < 0 ? err_sys(err, r, "landlock_restrict_self") : 0;

@@ -126,7 +126,7 @@ static int fs_make(struct sandbox *s, struct plan_mount *m, int covered, struct 
 	if (label && mnt_set_string(fs, "context", label) < 0)
 		return err_set(err, ERR_SYSTEM, "%s: linux.mountLabel: %s does not take context='%s': %s", m->dst, m->fstype, label, mnt_last_message(fs, msg, sizeof(msg)));
 	int mnt = mnt_create(fs, (unsigned) attrs_of(s, m));
-	if ((mnt == -EPERM || mnt == -EACCES) && !s->plan.obey)
+	if ((mnt == -EPERM || mnt == -EACCES) && !s->plan.obey && !m->fallback)
 		return err_set(err, ERR_DENIED, "%s: the kernel refuses a fresh %s here (is the engine itself in a container whose %s is partly covered?)", m->dst,
 			       m->fstype, m->fstype);
 	return mnt < 0 ? err_sys(err, mnt, "%s: mounting %s %s", m->dst, m->fstype, mnt_last_message(fs, msg, sizeof(msg))) : mnt;
@@ -219,7 +219,7 @@ int fs_attach(struct sandbox *s, struct plan_mount *m, struct err *err)
 		return mount_call(s, m, target, err);
 	bool own = m->fd < 0;
 	_cleanup_close_ int mnt = own ? fs_make(s, m, existed ? target : -EBADF, err) : take_fd(&m->fd);
-	if ((mnt == -EPERM || mnt == -EACCES) && s->plan.obey && m->fallback) {
+	if ((mnt == -EPERM || mnt == -EACCES) && m->fallback) {
 		own = false;
 		mnt = fs_fallback(m, err);
 	}

@@ -59,6 +59,7 @@ struct sandbox {
 	int sync[2];    /* owned; SOCK_SEQPACKET between creator [0] and init [1] */
 	int ns_fds[NS_KIND_MAX_]; /* owned; namespaces that are joined by path, opened before anything is joined; -EBADF */
 	bool has_own[NS_KIND_MAX_]; /* the container's namespace of that kind is not the creator's */
+	int shm_ns_fd;  /* owned; mount namespace whose /dev/shm is shared (coffer_ext.shm_from), -EBADF: none */
 	int caller_mnt_fd; /* owned; the caller's mount namespace where the command stays in that (caller_mounts()), else -EBADF */
 	int peer_fd;    /* owned in the child alone, which closes it: the reader's end of report_fd (sandbox_start()), else -EBADF */
 	int userns_fd;  /* owned; the container's user namespace, -EBADF on the host's */

@@ -157,7 +157,7 @@ int mounts_proc(struct sandbox *s, struct err *err)
 	 * nobody else runs. A container without a proc of its own gets one that is never attached; closing that waits for an RCU grace period. */
 	if (s->proc_fd < 0)
 		s->proc_fd = mnt_new("proc", NULL, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
-	if (s->proc_fd == -EPERM && s->plan.obey)
+	if (s->proc_fd == -EPERM && (s->plan.obey || s->spec->ns[NS_PID].mode == NS_MODE_HOST))
 		s->proc_fd = host_proc();
 	if (s->proc_fd < 0)
 		return err_sys(err, s->proc_fd, "a private procfs");

@@ -15,6 +15,7 @@
 #include "base/fd.h"
 #include "kernel/compat.h"
 #include "kernel/path.h"
+#include "kernel/process.h"
 #include "sandbox/internal.h"
 
 #define NSFS_MAGIC_ 0x6e736673 /* linux/magic.h NSFS_MAGIC */
@@ -48,6 +49,25 @@ static int caller_mounts(struct sandbox *s, struct err *err)
 	return s->caller_mnt_fd < 0 ? err_sys(err, -errno, "opening the mount namespace") : 0;
 }
 
+/* A pid names a process only as long as that lives: what was opened by it belongs to the one that was meant if that is still there now. */
+static int check_joins(const struct sandbox *s, struct err *err)
+{
+	for (size_t i = 0; i < s->ext->n_joins; i++) {
+		const struct join_spec *j = &s->ext->joins[i];
+		if (!proc_is((pid_t) j->pid, j->start_ticks))
+			return err_set(err, ERR_CONFLICT, "container %s, whose namespaces are to be joined, has ended", j->name);
+	}
+	return 0;
+}
+
+static int open_shm_ns(struct sandbox *s, struct err *err)
+{
+	if (!s->ext->shm_from)
+		return 0;
+	s->shm_ns_fd = open(s->ext->shm_from, O_RDONLY | O_CLOEXEC);
+	return s->shm_ns_fd < 0 ? err_sys(err, -errno, "opening '%s'", s->ext->shm_from) : 0;
+}
+
 int namespaces_open(struct sandbox *s, struct err *err)
 {
 	for (int k = 0; k < NS_KIND_MAX_; k++) {
@@ -67,6 +87,10 @@ int namespaces_open(struct sandbox *s, struct err *err)
 		if (r < 0)
 			return r;
 	}
+	int r = open_shm_ns(s, err);
+	r = r < 0 ? r : check_joins(s, err);
+	if (r < 0)
+		return r;
 	s->userns_fd = s->ns_fds[NS_USER] < 0 ? -EBADF : fcntl(s->ns_fds[NS_USER], F_DUPFD_CLOEXEC, 3);
 	return 0;
 }

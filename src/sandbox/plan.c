@@ -22,6 +22,8 @@ static bool engine_option(struct plan_mount *m, const char *opt)
 		m->idmap = m->idmap_optional = true;
 	else if (str_eq(opt, "copyup"))
 		m->copyup = true;
+	else if (str_eq(opt, "shmof")) /* the /dev/shm of coffer_ext.shm_from */
+		m->shm = true;
 	else
 		return false;
 	return true;
@@ -201,6 +203,13 @@ static void plan_fallback(const struct plan *p, struct plan_mount *m)
 	m->foreign = m->fallback && !str_eq(m->fstype, "proc") && p->spec->ns[NS_USER].mode == NS_MODE_NEW;
 }
 
+static void plan_host_fallback(const struct plan *p, struct plan_mount *m)
+{
+	bool pid = str_eq(m->fstype, "proc") && p->spec->ns[NS_PID].mode == NS_MODE_HOST, ipc = str_eq(m->fstype, "mqueue") && p->spec->ns[NS_IPC].mode == NS_MODE_HOST;
+	if (p->spec->ns[NS_USER].mode != NS_MODE_HOST && (pid || ipc))
+		m->fallback = pid ? "/proc" : "/dev/mqueue";
+}
+
 static int plan_fs(const struct plan *p, struct plan_mount *m, struct err *err)
 {
 	if (p->obey) {
@@ -212,8 +221,10 @@ static int plan_fs(const struct plan *p, struct plan_mount *m, struct err *err)
 		known |= str_eq(m->fstype, fs_allowed[i]);
 	if (!known)
 		return err_set(err, ERR_UNSUPPORTED, "mounts: %s: filesystem type '%s' is not mounted for containers", m->dst, m->fstype);
+	/* what shows a namespace of the host's is the host's; one of another container's is mounted by whoever has joined that and its user namespace */
+	plan_host_fallback(p, m);
 	/* sysfs shows the network namespace of its mounter: with the host's network the host's /sys is bound instead, read-only all through */
-	if (str_eq(m->fstype, "sysfs") && !p->own_netns) {
+	if (str_eq(m->fstype, "sysfs") && p->spec->ns[NS_NET].mode == NS_MODE_HOST) {
 		m->kind = PLAN_BIND;
 		m->src = "/sys";
 		m->recursive = true;

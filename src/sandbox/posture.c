@@ -62,19 +62,23 @@ static void judge_namespaces(const struct posture_target *t, const struct postur
 		const char *name, *flag;
 	} all[] = {{NS_MOUNT, "mount", NULL}, {NS_PID, "pid", "--pid=host"}, {NS_NET, "net", "--network=host"},
 		   {NS_IPC, "ipc", "--ipc=host"}, {NS_UTS, "uts", "--uts=host"}, {NS_CGROUP, "cgroup", "--cgroupns=host"}};
-	char own[100] = "own:", shared[100] = "";
+	char own[100] = "own:", shared[100] = "", joined[100] = "";
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		bool is_own = f->ns[all[i].kind] != f->host_ns[all[i].kind];
-		char *to = is_own ? own : shared;
+		bool is_host = f->ns[all[i].kind] == f->host_ns[all[i].kind];
+		const char *whose = is_host ? NULL : t->joined[all[i].kind];
+		char *to = is_host ? shared : whose ? joined : own;
 		size_t n = strlen(to);
 		(void) snprintf(to + n, 100 - n, " %s", all[i].name);
-		if (is_own)
+		if (!is_host && !whose)
 			continue;
 		r->state = POSTURE_WEAKENED;
 		size_t b = strlen(r->by);
-		(void) snprintf(r->by + b, sizeof(r->by) - b, "%s%s", b ? " " : "", all[i].flag ? all[i].flag : "?");
+		if (whose)
+			(void) snprintf(r->by + b, sizeof(r->by) - b, "%s--%s container:%.20s", b ? " " : "", all[i].kind == NS_NET ? "network" : all[i].name, whose);
+		else
+			(void) snprintf(r->by + b, sizeof(r->by) - b, "%s%s", b ? " " : "", all[i].flag ? all[i].flag : "?");
 	}
-	SAY(r->value, "%s%s%s", own, *shared ? "; the host's:" : "", shared);
+	SAY(r->value, "%s%s%s%s%s", own, *joined ? "; another container's:" : "", joined, *shared ? "; the host's:" : "", shared);
 }
 
 static void judge_caps(const struct posture_target *t, const struct posture_facts *f, struct row *r)

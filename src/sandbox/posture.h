@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "codec/json.h"
+#include "spec/runtime.h"
 
 enum posture_state {
 	POSTURE_OK,         /* the layer is on */
@@ -26,6 +27,7 @@ struct posture_target {
 	const char *seccomp_name;  /* profile that was asked for: "default", a name, "unconfined" */
 	const char *seccomp_hash;  /* sha256 hex of the filter's bytes as compiled; NULL: none */
 	const char *runtime;       /* another runtime started it: its name; NULL: the sandbox */
+	const char *joined[NS_KIND_MAX_]; /* NS_NET, NS_IPC, NS_PID: whose namespace was asked for, by name; NULL: none */
 	bool privileged;           /* --privileged was given: names the flag */
 	bool landlock;             /* Landlock was asked for */
 };

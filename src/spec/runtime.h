@@ -193,6 +193,13 @@ struct process_spec {
 	char **warnings;     /* owned; what the runtime has to say aloud and goes on: capabilities that nobody here knows (config.md) */
 };
 
+/* A process whose namespaces the container joins (linux.namespaces[].path below /proc/PID): it must still be the one that was meant when they have been opened. */
+struct join_spec {
+	uint32_t pid;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat */
+	char *name;           /* owned; of its container, for messages */
+};
+
 /* What our engine adds (key "coffer"); absent in a foreign bundle. */
 struct coffer_ext {
 	bool present;
@@ -212,6 +219,9 @@ struct coffer_ext {
 	bool create_cwd;      /* make process.cwd inside the rootfs when it is missing */
 	char *runtime;        /* owned; absolute path of the foreign runtime that starts the container; NULL: the sandbox itself */
 	bool ephemeral;       /* the writable layer goes with the container: never synced, never mounted again */
+	struct join_spec *joins; /* owned */
+	size_t n_joins;
+	char *shm_from;       /* owned; path of the mount namespace whose /dev/shm a mount with the option "shmof" is; NULL: none */
 };
 
 struct runtime_spec {

@@ -29,6 +29,13 @@ static const struct field mount_rows[] = {
 };
 const struct field_table spec_mount_fields = TABLE(mount_rows, .check = check_mount);
 
+static const struct field join_rows[] = {
+	FIELD(struct join_spec, "pid", FIELD_U32, pid, .need = true, .always = true),
+	FIELD(struct join_spec, "startTicks", FIELD_U64, start_ticks, .need = true, .always = true),
+	FIELD(struct join_spec, "name", FIELD_STR, name, .need = true),
+};
+static const struct field_table join_fields = TABLE(join_rows);
+
 #define EXT(key, kind, member) FIELD(struct coffer_ext, key, kind, member)
 static const struct field coffer_rows[] = {
 	EXT("layers", FIELD_STRV, layers),
@@ -48,6 +55,8 @@ static const struct field coffer_rows[] = {
 	EXT("createCwd", FIELD_BOOL, create_cwd),
 	EXT("runtime", FIELD_STR, runtime),
 	EXT("ephemeral", FIELD_BOOL, ephemeral),
+	FIELD(struct coffer_ext, "joins", FIELD_LIST, joins, LIST_OF(struct coffer_ext, joins, n_joins, join_fields, NS_KIND_MAX_)),
+	EXT("shmFrom", FIELD_STR, shm_from),
 };
 const struct field_table spec_coffer_fields = TABLE(coffer_rows);
 

@@ -267,10 +267,14 @@ def coffer_cgroups():
 
 def engine_of(path):
     """COFFER_RUN of the engine whose container has processes in the cgroup at @path: its monitor's. None: no process, or no monitor above it."""
-    with contextlib.suppress(OSError, ValueError, StopIteration):
-        for pid in read_text(os.path.join(path, "cgroup.procs")).split():
+    try:
+        pids = read_text(os.path.join(path, "cgroup.procs")).split()
+    except OSError:
+        return None
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, StopIteration):  # a process that has left: the next one knows
             for _ in range(64):
-                if os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "coffer-monitor":
+                if os.path.basename(os.readlink(f"/proc/{pid}/exe")).removesuffix(" (deleted)") == "coffer-monitor":
                     with open(f"/proc/{pid}/environ", "rb") as f:
                         return next(v[11:].decode() for v in f.read().split(b"\0") if v.startswith(b"COFFER_RUN="))
                 pid = read_text(f"/proc/{pid}/stat").rsplit(")", 1)[1].split()[1]

@@ -103,11 +103,14 @@ static void test_sysctls(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		_cleanup_free_ char *key = NULL;
 		struct err err = {0};
-		int r = sysctl_check(rows[i].key, rows[i].value, rows[i].own_net, &key, &err);
+		int r = sysctl_check(rows[i].key, rows[i].value, rows[i].own_net, true, &key, &err);
 		if ((r >= 0) != rows[i].ok)
 			fail_msg("%s=%s: %s", rows[i].key, rows[i].value, err.msg);
 		assert_true(r < 0 || !strchr(key, '/'));
 	}
+	_cleanup_free_ char *key = NULL;
+	assert_true(sysctl_check("kernel.msgmax", "1", true, /* own_ipc= */ false, &key, NULL) < 0);
+	assert_int_equal(sysctl_check("net.core.somaxconn", "1", true, /* own_ipc= */ false, &key, NULL), 0);
 }
 
 static void test_names(void **state)
@@ -150,13 +153,20 @@ static void test_policy(void **state)
 	} rows[] = {
 		{"", "", 0, ""},
 		{"", ",\"RestartPolicy\":{\"Name\":\"no\"},\"MemorySwappiness\":-1,\"PidsLimit\":0,\"Dns\":[],\"UsernsMode\":\"auto\"", 0, ""},
-		{"", ",\"PidMode\":\"host\"", ERR_UNSUPPORTED, "--pid"},
-		{"", ",\"IpcMode\":\"host\"", ERR_UNSUPPORTED, "--ipc"},
-		{"", ",\"UTSMode\":\"host\"", ERR_UNSUPPORTED, "--uts"},
-		{"", ",\"CgroupnsMode\":\"host\"", ERR_UNSUPPORTED, "--cgroupns"},
+		{"", ",\"PidMode\":\"host\"", ERR_DENIED, "--pid"},
+		{"", ",\"IpcMode\":\"host\"", ERR_DENIED, "--ipc"},
+		{"", ",\"UTSMode\":\"host\"", ERR_DENIED, "--uts"},
+		{"", ",\"CgroupnsMode\":\"host\"", ERR_DENIED, "--cgroupns"},
 		{"", ",\"NetworkMode\":\"host\"", ERR_DENIED, "--network"},
 		{"", ",\"NetworkMode\":\"bridge\"", ERR_UNSUPPORTED, "--network"},
-		{"", ",\"NetworkMode\":\"container:x\"", ERR_UNSUPPORTED, "--network"},
+		{"", ",\"NetworkMode\":\"container:x\"", 0, ""},
+		{"", ",\"NetworkMode\":\"container:\"", ERR_INVALID, "--network"},
+		{"", ",\"PidMode\":\"container:x\",\"IpcMode\":\"container:x\"", 0, ""},
+		{"", ",\"PidMode\":\"container:x\",\"UsernsMode\":\"auto\"", ERR_INVALID, "--userns"},
+		{"", ",\"UTSMode\":\"container:x\"", ERR_INVALID, "--uts"},
+		{"", ",\"IpcMode\":\"container:x\",\"Sysctls\":{\"kernel.msgmax\":\"1\"}", ERR_INVALID, "--ipc"},
+		{"", ",\"IpcMode\":\"none\"", 0, ""},
+		{"", ",\"IpcMode\":\"shareable\"", 0, ""},
 		{"", ",\"UsernsMode\":\"host\"", ERR_DENIED, "--userns"},
 		{"", ",\"UsernsMode\":\"keep-id\"", ERR_INVALID, "keep-id"},
 		{"", ",\"RestartPolicy\":{\"Name\":\"always\"}", ERR_UNSUPPORTED, "--restart"},
