@@ -12,6 +12,8 @@ docdir = $(DESTDIR)$(PREFIX)/share/doc/coffer
 unitdir = $(DESTDIR)$(PREFIX)/lib/systemd/system
 sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+sharedir = $(DESTDIR)$(PREFIX)/share
+generated = $(BUILD)/src/cmd/coffer-docs/docs $(BUILD)/src/cmd/coffer-docs/oci-docs
 helpers = coffer-monitor coffer-unpack coffer-init coffer-dns
 
 all: build
@@ -71,9 +73,12 @@ install: build
 	install -m 644 share/systemd/coffer.tmpfiles $(tmpfilesdir)/coffer.conf
 	install -m 644 share/selinux/coffer.cil $(DESTDIR)$(PREFIX)/share/coffer/selinux/coffer.cil
 	cp -r README.md LICENSE docs/. $(docdir)/
+	for d in $(generated); do (cd $$d && tar -cf - --owner=0 --group=0 *) | tar -xf - -C $(sharedir) --no-same-owner; done
 
 uninstall:
 	rm -f $(bindir)/coffer $(bindir)/cofferd $(bindir)/coffer-oci $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
+	rm -f $(sharedir)/man/man1/coffer.1 $(sharedir)/man/man1/coffer-*.1 $(sharedir)/man/man5/coffer-daemon.json.5 $(sharedir)/man/man8/cofferd.8 $(sharedir)/man/man8/coffer-oci.8
+	rm -f $(sharedir)/bash-completion/completions/coffer $(sharedir)/fish/vendor_completions.d/coffer.fish $(sharedir)/zsh/site-functions/_coffer
 	rm -rf $(libexecdir) $(docdir) $(DESTDIR)$(PREFIX)/share/coffer
 
 clean:

@@ -287,12 +287,17 @@ static int unknown_command(const struct command_family *family, const char *word
 	return 1;
 }
 
+static bool is_help_word(const char *s)
+{
+	return str_eq(s, "--help") || str_eq(s, "-h");
+}
+
 static int help(int argc, char **argv)
 {
 	int words;
 	const struct command *c = command_find(argc, argv, &words);
 	const struct command_family *family = argc > 0 ? command_family_find(argv[0]) : NULL;
-	if (argc == 0)
+	if (argc == 0 || is_help_word(argv[0]))
 		help_top();
 	else if (c)
 		help_command(c);
@@ -301,11 +306,6 @@ static int help(int argc, char **argv)
 	else
 		help_family(family);
 	return 0;
-}
-
-static bool is_help_word(const char *s)
-{
-	return str_eq(s, "--help") || str_eq(s, "-h");
 }
 
 static int run_command(struct cli *cli, int argc, char **argv)

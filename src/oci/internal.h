@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the files of this room share: one invocation's global options, and a command as a row of data.
+ * What the files of this room share: one invocation's global options, and what its commands call.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/flag.h"
 #include "base/str.h"
+#include "oci/command.h"
 #include "spec/runtime.h"
 
 enum oci_log_level { OCI_LOG_ERROR, OCI_LOG_WARN, OCI_LOG_INFO, OCI_LOG_DEBUG };
@@ -23,31 +24,6 @@ struct oci {
 	int fail_code; /* exit code of a failure */
 };
 
-enum oci_command_mode {
-	OCI_STRICT_ORDER = 1, /* options end at the first positional argument: what follows is another program's */
-};
-
-#define OCI_ARGS_ANY SIZE_MAX
-
-struct oci_command {
-	const char *name;
-	const char *usage;    /* "[OPTIONS] CONTAINER" */
-	const char *summary;  /* one line */
-	const char *examples; /* lines, each indented by two */
-	const struct flag_table *flags; /* NULL: none */
-	size_t options_size;  /* bytes of the struct that @flags fill; starts as zeros */
-	size_t min_args, max_args;
-	unsigned mode;        /* enum oci_command_mode */
-	int fail_code;        /* exit code of a failure; 0: 1 */
-	/** run() - @options: as @flags say. Return: exit code, or <0 with @err. */
-	int (*run)(struct oci *o, void *options, const char **args, size_t n_args, struct err *err);
-};
-
-/** oci_commands() - every command, in the order of the help. */
-const struct oci_command *const *oci_commands(size_t *ret_n);
-/** oci_command_find() - NULL when there is none. */
-const struct oci_command *oci_command_find(const char *name);
-
 /** oci_log() - one line to --log, or to stderr without it; levels above --log-level are dropped. */
 void oci_log(const struct oci *o, enum oci_log_level level, const char *fmt, ...) _printf_(3, 4);
 /** oci_fail() - a failure: to --log, and as one plain line to stderr. */
@@ -60,7 +36,6 @@ void oci_warn_ungranted(const struct oci *o, const struct process_spec *p, bool 
 /** oci_help() / oci_help_command() - to stdout. */
 void oci_help(void);
 void oci_help_command(const struct oci_command *c);
-extern const struct flag_table oci_global_flags;
 
 /** oci_print() - all of @b to stdout, in one write where the kernel lets us. Return: 0; <0 with @err (a text cut short by memory, a closed stdout). */
 int oci_print(const struct strbuf *b, struct err *err);

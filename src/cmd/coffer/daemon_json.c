@@ -19,25 +19,26 @@ static const struct key {
 	const char *name;
 	enum key_kind kind;
 	size_t offset;
+	const char *help; /* one line for the manual page */
 } keys[] = {
-	{"hosts", KEY_HOSTS, AT(hosts)},
-	{"group", KEY_STR, AT(group)},
-	{"pidfile", KEY_PATH, AT(pidfile)},
-	{"debug", KEY_BOOL, AT(debug)},
-	{"log-level", KEY_LEVEL, AT(log_level)},
-	{"data-root", KEY_PATH, AT(data_root)},
-	{"exec-root", KEY_PATH, AT(exec_root)},
-	{"userns-remap", KEY_STR, AT(userns_remap)},
-	{"runtimes", KEY_OBJECT, AT(runtimes)},
-	{"allow-host-userns", KEY_BOOL, AT(allow[ALLOW_USERNS])},
-	{"allow-host-network", KEY_BOOL, AT(allow[ALLOW_NETWORK])},
-	{"allow-host-pid", KEY_BOOL, AT(allow[ALLOW_PID])},
-	{"allow-host-ipc", KEY_BOOL, AT(allow[ALLOW_IPC])},
-	{"allow-host-uts", KEY_BOOL, AT(allow[ALLOW_UTS])},
-	{"allow-host-cgroupns", KEY_BOOL, AT(allow[ALLOW_CGROUPNS])},
-	{"allow-host-oom-score", KEY_BOOL, AT(allow[ALLOW_OOM_SCORE])},
-	{"selinux-process-type", KEY_STR, AT(selinux_process_type)},
-	{"selinux-file-type", KEY_STR, AT(selinux_file_type)},
+	{"hosts", KEY_HOSTS, AT(hosts), "Where cofferd listens: unix:///PATH, or fd:// for the sockets of a service manager. The default is unix:///run/coffer/coffer.sock"},
+	{"group", KEY_STR, AT(group), "Who may use the sockets besides root: a group's name or number. The default is coffer, if there is such a group"},
+	{"pidfile", KEY_PATH, AT(pidfile), "Where cofferd writes its process id"},
+	{"debug", KEY_BOOL, AT(debug), "Whether cofferd says more on stderr"},
+	{"log-level", KEY_LEVEL, AT(log_level), "What cofferd says on stderr: debug, info (the default), warn, error or fatal"},
+	{"data-root", KEY_PATH, AT(data_root), "Where the state is kept. The default is /var/lib/coffer; the environment's COFFER_ROOT goes first"},
+	{"exec-root", KEY_PATH, AT(exec_root), "Where the run-time state is kept. The default is /run/coffer; the environment's COFFER_RUN goes first"},
+	{"userns-remap", KEY_STR, AT(userns_remap), "One shared user namespace map for every container, docker's way: user[:group] or uid[:gid], with ranges in /etc/subuid and /etc/subgid"},
+	{"runtimes", KEY_OBJECT, AT(runtimes), "Other OCI runtimes for --runtime, by name: {\"NAME\": {\"path\": \"/usr/bin/crun\"}}"},
+	{"allow-host-userns", KEY_BOOL, AT(allow[ALLOW_USERNS]), "Whether --userns host may be asked for"},
+	{"allow-host-network", KEY_BOOL, AT(allow[ALLOW_NETWORK]), "Whether --network host may be asked for"},
+	{"allow-host-pid", KEY_BOOL, AT(allow[ALLOW_PID]), "Whether --pid host may be asked for"},
+	{"allow-host-ipc", KEY_BOOL, AT(allow[ALLOW_IPC]), "Whether --ipc host may be asked for"},
+	{"allow-host-uts", KEY_BOOL, AT(allow[ALLOW_UTS]), "Whether --uts host may be asked for"},
+	{"allow-host-cgroupns", KEY_BOOL, AT(allow[ALLOW_CGROUPNS]), "Whether --cgroupns host may be asked for"},
+	{"allow-host-oom-score", KEY_BOOL, AT(allow[ALLOW_OOM_SCORE]), "Whether --oom-score-adj may be below 0"},
+	{"selinux-process-type", KEY_STR, AT(selinux_process_type), "The SELinux type of containers' processes"},
+	{"selinux-file-type", KEY_STR, AT(selinux_file_type), "The SELinux type of containers' files"},
 };
 #undef AT
 
@@ -52,6 +53,17 @@ static const char *const refused[] = {
 	"oom-score-adjust", "proxies", "raw-logs", "registry-mirrors", "rootless", "seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver", "storage-opts",
 	"swarm-default-advertise-addr", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "userland-proxy", "userland-proxy-path", "validate",
 };
+
+bool daemon_key(size_t i, struct daemon_key *ret)
+{
+	static const char *const kinds[] = {
+		[KEY_STR] = "text", [KEY_PATH] = "absolute path", [KEY_BOOL] = "true or false", [KEY_HOSTS] = "list", [KEY_LEVEL] = "text", [KEY_OBJECT] = "object",
+	};
+	if (i >= ARRAY_LEN(keys))
+		return false;
+	*ret = (struct daemon_key) {keys[i].name, (size_t) keys[i].kind < ARRAY_LEN(kinds) ? kinds[keys[i].kind] : NULL, keys[i].help};
+	return true;
+}
 
 static const struct key *find_key(const char *name)
 {

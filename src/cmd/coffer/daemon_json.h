@@ -30,3 +30,10 @@ void daemon_config_done(struct daemon_config *c);
 int daemon_host_check(const char *what, const char *host, struct err *err);
 /** daemon_log_level_check() - docker's levels: debug, info, warn, error, fatal. */
 int daemon_log_level_check(const char *what, const char *level, struct err *err);
+
+/* A key, for the manual page. */
+struct daemon_key {
+	const char *name, *kind, *help;
+};
+/** daemon_key() - the @i-th one that is understood. Return: false past the last. */
+bool daemon_key(size_t i, struct daemon_key *ret);

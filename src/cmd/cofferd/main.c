@@ -23,49 +23,14 @@
 #include "api/server.h"
 #include "base/fault.h"
 #include "base/fd.h"
-#include "base/flag.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "base/str.h"
 #include "cmd/coffer/settings.h"
 #include "cmd/cofferd/listen.h"
+#include "cmd/cofferd/options.h"
 
 #define EXIT_USAGE 125
-
-struct options {
-	char **hosts; /* owned strv */
-	const char *config_file, *group, *log_level, *data_root, *exec_root, *pidfile, *userns_remap; /* borrowed */
-	bool debug, validate, version;
-};
-
-#define O(field) offsetof(struct options, field)
-static const struct flag rows[] = {
-	{"config-file", 0, FLAG_STR, O(config_file), "file", "The operator's file (default " DAEMON_JSON ", if there is one)"},
-	{"data-root", 0, FLAG_STR, O(data_root), "dir", "Where the state is (default /var/lib/coffer)"},
-	{"debug", 'D', FLAG_BOOL, O(debug), NULL, "Say more on stderr"},
-	{"exec-root", 0, FLAG_STR, O(exec_root), "dir", "Where the run-time state is (default /run/coffer)"},
-	{"group", 'G', FLAG_STR, O(group), "group", "Who may use the socket besides root (default coffer, if there is such a group)"},
-	{"host", 'H', FLAG_LIST, O(hosts), "unix://path", "Where to listen, once or more; fd:// takes over the service manager's sockets (default unix:///run/coffer/coffer.sock)"},
-	{"log-level", 'l', FLAG_STR, O(log_level), "level", "debug, info, warn, error or fatal (default info)"},
-	{"pidfile", 'p', FLAG_STR, O(pidfile), "file", "Write the process id there"},
-	{"userns-remap", 0, FLAG_STR, O(userns_remap), "user[:group]", "One shared user namespace map for every container, docker's way"},
-	{"validate", 0, FLAG_BOOL, O(validate), NULL, "Check the configuration and leave"},
-	{"version", 'v', FLAG_BOOL, O(version), NULL, "Print the version"},
-};
-static const struct flag_table *const tables[] = {FLAGS(rows), NULL};
-
-static void help(void)
-{
-	(void) printf("Usage:  cofferd [OPTIONS]\n\nServes the Engine API on unix sockets.\n\nOptions:\n");
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		char label[64], abbr[8] = "    ";
-		if (rows[i].abbr)
-			(void) snprintf(abbr, sizeof(abbr), "-%c, ", rows[i].abbr);
-		(void) snprintf(label, sizeof(label), "  %s--%s %s", abbr, rows[i].name, rows[i].arg ? rows[i].arg : "");
-		(void) printf("%-38s%s\n", label, rows[i].help);
-	}
-	(void) printf("\nExamples:\n  cofferd\n  cofferd -H unix:///run/team-a.sock -G team-a\n  cofferd --validate --config-file ./daemon.json\n");
-}
 
 static int fail(const struct err *err)
 {
@@ -269,13 +234,13 @@ static int parse(int argc, char **argv, struct options *o, int *ret_code)
 	struct err err;
 	const char **args = calloc((size_t) argc + 1, sizeof(*args));
 	size_t n = 0;
-	int r = args ? flag_parse(tables, argc - 1, argv + 1, FLAG_INTERSPERSED, o, args, &n, &err) : err_oom(&err);
+	int r = args ? flag_parse(cofferd_flags, argc - 1, argv + 1, FLAG_INTERSPERSED, o, args, &n, &err) : err_oom(&err);
 	if (r == 0 && n > 0)
 		r = err_set(&err, ERR_INVALID, "'%.80s': cofferd takes no arguments", args[0]);
 	free(args);
 	*ret_code = 0;
 	if (r == FLAG_HELP)
-		help();
+		cofferd_help();
 	else if (r < 0)
 		*ret_code = fail(&err) ? EXIT_USAGE : 0;
 	else if (o->version)
@@ -295,7 +260,7 @@ int main(int argc, char **argv)
 	if (argc == 2 && str_eq(argv[1], "--list-fault-points"))
 		return fault_list() < 0;
 	if (!parse(argc, argv, &o, &code)) {
-		flag_release(tables, &o);
+		flag_release(cofferd_flags, &o);
 		return code;
 	}
 	int r = settings_read(&s, o.config_file, &err);
@@ -307,6 +272,6 @@ int main(int argc, char **argv)
 		r = geteuid() == 0 ? run(&s, &err) : err_set(&err, ERR_DENIED, "cofferd needs to be started as root");
 	}
 	settings_done(&s);
-	flag_release(tables, &o);
+	flag_release(cofferd_flags, &o);
 	return r < 0 ? fail(&err) : 0;
 }
