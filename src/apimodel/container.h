@@ -11,6 +11,10 @@
 #include "base/str.h"
 #include "codec/json.h"
 
+struct kv_list {
+	char **keys, **values; /* owned, parallel, NULL-terminated */
+};
+
 enum mount_kind { MOUNT_BIND, MOUNT_VOLUME, MOUNT_TMPFS, MOUNT_KIND_MAX_ };
 
 struct mount_request {
@@ -23,6 +27,11 @@ struct mount_request {
 	bool idmap;        /* bind: shift ids with the container's map; volumes always are */
 	char *propagation; /* owned; bind: "rprivate" (set when the request says nothing), "rslave", "rshared", ... */
 	char *subpath;     /* owned; volume */
+	struct kv_list volume_labels; /* of a volume that this mount makes */
+	bool non_recursive;    /* bind: without what is mounted below the source */
+	bool ro_non_recursive; /* bind: read-only itself, but not what is mounted below */
+	bool force_recursive;  /* bind: read-only all the way down, or not at all; it always is so here */
+	bool inherited;        /* came by VolumesFrom: nothing that the request itself says */
 	uint64_t tmpfs_size;  /* bytes, 0: default */
 	uint32_t tmpfs_mode;  /* 0: 01777 */
 	char *tmpfs_options;  /* owned; raw --tmpfs options still to be checked */
@@ -48,10 +57,6 @@ struct blkio_limit {
 struct blkio_limits {
 	struct blkio_limit *v; /* owned */
 	size_t n;
-};
-
-struct kv_list {
-	char **keys, **values; /* owned, parallel, NULL-terminated */
 };
 
 struct health_request {
@@ -122,6 +127,9 @@ int container_request_write(const struct container_request *r, struct strbuf *ou
 int kv_list_set(struct kv_list *l, const char *key, const char *value); /* replaces; 0 or -ENOMEM */
 const char *kv_list_get(const struct kv_list *l, const char *key);
 void kv_list_done(struct kv_list *l);
+/** container_request_inherit() - one more mount for @r, as VolumesFrom gives it: a copy of @m with @target's place taken from an inherited one that was there before;
+ *  nothing happens where the request itself mounts something. Return: 0 or -ENOMEM, -E2BIG. */
+int container_request_inherit(struct container_request *r, const struct mount_request *m);
 /** blkio_limits_merge() - the values of @more over those of @l, device by device. Return: 0 or -ENOMEM. */
 int blkio_limits_merge(struct blkio_limits *l, const struct blkio_limits *more);
 void blkio_limits_done(struct blkio_limits *l);

@@ -339,7 +339,28 @@ static int isolation_read(struct reader *rd, const struct field *f, const struct
 	return reader_fail(rd, f->name, "invalid isolation '%.60s' on linux: default is", s);
 }
 
-static void isolation_write(struct json_writer *w, const struct field *f, const void *obj _unused_)
+/* "web", "web:ro": a name and ro or rw (and the z or Z of a label, which binds have) */
+static int volumes_from_check(struct reader *rd, const struct field *f, void *obj)
+{
+	const struct container_request *r = obj;
+	STRV_FOREACH(s, r->volumes_from) {
+		const char *mode = strchr(s, ':');
+		if (!*s || mode == s)
+			return reader_fail(rd, f->name, "malformed volumes-from specification: '%.80s'", s);
+		static const char *const modes[] = {"ro", "rw", NULL};
+		if (mode && !word_is_one_of(modes, mode + 1))
+			return reader_fail(rd, f->name, "'%.80s': invalid mode '%.20s' for volumes-from: ro and rw are known", s, mode + 1);
+	}
+	return 0;
+}
+
+static int volume_driver_read(struct reader *rd, const struct field *f, const struct json *v, void *obj _unused_)
+{
+	int r = reader_kind(rd, f->name, v, JSON_KIND_STRING);
+	return r < 0 || value_is_empty(v) || str_eq(json_str(v, ""), "local") ? MIN(r, 0) : reader_unknown(rd, f->name);
+}
+
+static void unset_text_write(struct json_writer *w, const struct field *f, const void *obj _unused_)
 {
 	jw_str(w, f->name, "");
 }
@@ -355,9 +376,10 @@ const struct field host_fields[] = {
 	{.name = "PortBindings", .kind = FIELD_CUSTOM, .read = port_bindings_read, .write = port_bindings_write},
 	{.name = "RestartPolicy", .kind = FIELD_OBJ, .sub = restart_fields, .check = restart_check},
 	{.name = "AutoRemove", .kind = FIELD_BOOL, AT(auto_remove)},
-	{.name = "VolumeDriver", .kind = FIELD_FIXED, .text = "\"\""},
-	LIST("VolumesFrom", volumes_from, EMPTY_NULL),
+	{.name = "VolumeDriver", .kind = FIELD_CUSTOM, .read = volume_driver_read, .write = unset_text_write},
+	{.name = "VolumesFrom", .kind = FIELD_STRV, .empty = EMPTY_NULL, .max_items = 64, AT(volumes_from), .check = volumes_from_check},
 	{.name = "Mounts", .kind = FIELD_CUSTOM, .read = mounts_read, .write = mounts_write},
+	{.name = "InheritedMounts", .kind = FIELD_CUSTOM, .read = mounts_read, .write = mounts_write}, /* ours: what VolumesFrom came to */
 	{.name = "Tmpfs", .kind = FIELD_CUSTOM, .read = tmpfs_read, .write = tmpfs_write},
 	{.name = "ConsoleSize", .kind = FIELD_CUSTOM, .read = console_read, .write = console_write},
 	{.name = "Annotations", .kind = FIELD_KV, .empty = EMPTY_OMIT, .flags = FIELD_TEXT, AT(annotations)},
@@ -387,7 +409,7 @@ const struct field host_fields[] = {
 	{.name = "ShmSize", .kind = FIELD_I64, AT(shm_size)},
 	{.name = "Sysctls", .kind = FIELD_KV, .empty = EMPTY_OMIT, .max_items = 256, AT(sysctls)},
 	{.name = "Runtime", .kind = FIELD_STR, .max_bytes = 256, AT(runtime)},
-	{.name = "Isolation", .kind = FIELD_CUSTOM, .read = isolation_read, .write = isolation_write},
+	{.name = "Isolation", .kind = FIELD_CUSTOM, .read = isolation_read, .write = unset_text_write},
 	{.name = "CpuShares", .kind = FIELD_I64, AT(cpu_shares)},
 	{.name = "Memory", .kind = FIELD_I64, AT(memory), .check = memory_check},
 	{.name = "NanoCpus", .kind = FIELD_I64, AT(nano_cpus)},

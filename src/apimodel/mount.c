@@ -3,6 +3,7 @@
  * The three ways to ask for a mount (Binds, Mounts, Tmpfs) become one list, which is what policy and engine look at:
  * an alias cannot say what its twin may not (CVE-2026-6406).
  */
+#include <errno.h>
 #include <strings.h>
 
 #include "apimodel/internal.h"
@@ -17,6 +18,7 @@ void mount_request_done(struct mount_request *m)
 	char *const strings[] = {m->source, m->target, m->propagation, m->subpath, m->tmpfs_options, m->bind_text};
 	for (size_t i = 0; i < ARRAY_LEN(strings); i++)
 		free(strings[i]);
+	kv_list_done(&m->volume_labels);
 	*m = (struct mount_request) {0};
 }
 
@@ -250,6 +252,8 @@ static int type_read(struct reader *rd, const struct field *f, const struct json
 			m->kind = (enum mount_kind) i;
 			return 0;
 		}
+	if (str_eq(s, "image"))
+		return reader_fail(rd, f->name, "mount type 'image' is not there: run a container of the image and mount what it exports, or use a volume");
 	return reader_fail(rd, f->name, "mount type '%.60s' unknown: bind, volume and tmpfs are there", s);
 }
 
@@ -269,10 +273,10 @@ static int propagation_check(struct reader *rd, const struct field *f, void *obj
 
 static const struct field bind_options[] = {
 	{.name = "Propagation", .kind = FIELD_STR, .empty = EMPTY_OMIT, AT(propagation), .check = propagation_check},
-	{.name = "NonRecursive", .kind = FIELD_FIXED},
+	{.name = "NonRecursive", .kind = FIELD_BOOL, .empty = EMPTY_OMIT, AT(non_recursive)},
 	{.name = "CreateMountpoint", .kind = FIELD_BOOL, .empty = EMPTY_OMIT, AT(create_source)},
-	{.name = "ReadOnlyNonRecursive", .kind = FIELD_FIXED},
-	{.name = "ReadOnlyForceRecursive", .kind = FIELD_IGNORED}, /* read-only always is recursive here */
+	{.name = "ReadOnlyNonRecursive", .kind = FIELD_BOOL, .empty = EMPTY_OMIT, AT(ro_non_recursive)},
+	{.name = "ReadOnlyForceRecursive", .kind = FIELD_BOOL, .empty = EMPTY_OMIT, AT(force_recursive)},
 	{.name = "IDMap", .kind = FIELD_BOOL, .empty = EMPTY_OMIT, AT(idmap)},
 	{NULL},
 };
@@ -293,10 +297,26 @@ static int subpath_check(struct reader *rd, const struct field *f, void *obj)
 	}
 }
 
+/* A volume of another driver or with options (a device, NFS) would lie elsewhere than its user thinks: no warning will do. */
+static int driver_read(struct reader *rd, const struct field *f, const struct json *v, void *obj _unused_)
+{
+	int r = reader_kind(rd, f->name, v, JSON_KIND_OBJECT);
+	if (r <= 0)
+		return r;
+	const char *name = json_str(json_get_fold(v, "Name"), "");
+	if (*name && !str_eq(name, "local"))
+		return reader_fail(rd, f->name, "driver '%.60s': local is the one driver", name);
+	return value_is_empty(json_get_fold(v, "Options")) ? 0 : reader_fail(rd, f->name, "options of the driver (volume-opt): the local driver takes none");
+}
+
+static void driver_write(struct json_writer *w _unused_, const struct field *f _unused_, const void *obj _unused_)
+{
+}
+
 static const struct field volume_options[] = {
 	{.name = "NoCopy", .kind = FIELD_BOOL, .empty = EMPTY_OMIT, AT(no_copy)},
-	{.name = "Labels", .kind = FIELD_FIXED},
-	{.name = "DriverConfig", .kind = FIELD_FIXED},
+	{.name = "Labels", .kind = FIELD_KV, .empty = EMPTY_OMIT, .flags = FIELD_TEXT, AT(volume_labels)},
+	{.name = "DriverConfig", .kind = FIELD_CUSTOM, .read = driver_read, .write = driver_write},
 	{.name = "Subpath", .kind = FIELD_STR, .empty = EMPTY_OMIT, AT(subpath), .check = subpath_check},
 	{NULL},
 };
@@ -353,8 +373,8 @@ static const struct field tmpfs_options[] = {
 static void options_write(struct json_writer *w, const struct field *f, const void *obj)
 {
 	const struct mount_request *m = obj;
-	bool any = m->kind == MOUNT_BIND ? m->propagation || m->create_source || m->idmap :
-		   m->kind == MOUNT_VOLUME ? m->no_copy || m->subpath :
+	bool any = m->kind == MOUNT_BIND ? m->propagation || m->create_source || m->idmap || m->non_recursive || m->ro_non_recursive :
+		   m->kind == MOUNT_VOLUME ? m->no_copy || m->subpath || m->volume_labels.keys :
 		   m->tmpfs_size || m->tmpfs_mode || !str_empty(m->tmpfs_options);
 	bool mine = f->sub == (m->kind == MOUNT_BIND ? bind_options : m->kind == MOUNT_VOLUME ? volume_options : tmpfs_options);
 	if (!mine || !any)
@@ -413,6 +433,17 @@ static const struct field mount_fields[] = {
 	{NULL},
 };
 
+static int bind_options_check(struct reader *rd, const struct mount_request *m)
+{
+	if (m->ro_non_recursive && !m->read_only)
+		return reader_fail(rd, "BindOptions.ReadOnlyNonRecursive", "the mount is not ReadOnly");
+	if (m->force_recursive && (!m->read_only || m->ro_non_recursive || m->non_recursive))
+		return reader_fail(rd, "BindOptions.ReadOnlyForceRecursive", "needs ReadOnly, and neither ReadOnlyNonRecursive nor NonRecursive");
+	if (m->force_recursive && m->propagation && !str_eq(m->propagation, "rprivate"))
+		return reader_fail(rd, "BindOptions.ReadOnlyForceRecursive", "needs the propagation 'rprivate', not '%s'", m->propagation);
+	return 0;
+}
+
 static int mount_parse(struct reader *rd, const struct json *v, struct mount_request *m)
 {
 	m->kind = MOUNT_KIND_MAX_;
@@ -426,9 +457,15 @@ static int mount_parse(struct reader *rd, const struct json *v, struct mount_req
 		return reader_fail(rd, "Target", "field Target must not be empty");
 	if (m->kind == MOUNT_BIND && !m->source)
 		return reader_fail(rd, "Source", "field Source must not be empty");
-	if (m->kind == MOUNT_BIND && !m->propagation)
-		return dup_into(rd, &m->propagation, "rprivate", 8);
-	return 0;
+	r = bind_options_check(rd, m);
+	if (r >= 0 && m->kind == MOUNT_BIND && !m->propagation)
+		r = dup_into(rd, &m->propagation, "rprivate", 8);
+	return r;
+}
+
+static bool is_inherited_list(const struct field *f)
+{
+	return str_eq(f->name, "InheritedMounts");
 }
 
 int mounts_read(struct reader *rd, const struct field *f, const struct json *v, void *obj)
@@ -444,6 +481,7 @@ int mounts_read(struct reader *rd, const struct field *f, const struct json *v, 
 			return reader_fail(rd, f->name, "element %zu: expected an object, got %s", i, json_kind_name(json_kind(e)));
 		size_t mark = reader_enter_item(rd, f->name, i);
 		r = mount_parse(rd, e, &m);
+		m.inherited = is_inherited_list(f);
 		if (r >= 0)
 			r = mount_request_add(rd, "Target", obj, &m);
 		reader_leave(rd, mark);
@@ -458,7 +496,7 @@ void mounts_write(struct json_writer *w, const struct field *f, const void *obj)
 	const struct container_request *r = obj;
 	bool open = false;
 	for (size_t i = 0; i < r->n_mounts; i++) {
-		if (!r->mounts[i].from_mounts)
+		if (!r->mounts[i].from_mounts || r->mounts[i].inherited != is_inherited_list(f))
 			continue;
 		if (!open)
 			jw_arr(w, f->name);
@@ -511,4 +549,32 @@ void tmpfs_write(struct json_writer *w, const struct field *f, const void *obj)
 	}
 	if (open)
 		jw_end(w);
+}
+
+static int copy_str(char **to, const char *s)
+{
+	*to = s ? strdup(s) : NULL;
+	return s && !*to ? -ENOMEM : 0;
+}
+
+int container_request_inherit(struct container_request *r, const struct mount_request *m)
+{
+	struct reader rd = {.err = NULL};
+	_cleanup_mount_request_ struct mount_request copy = {
+		.kind = m->kind, .read_only = m->read_only, .no_copy = true, .create_source = m->create_source, .idmap = m->idmap, .relabel = m->relabel, .from_mounts = true,
+		.non_recursive = m->non_recursive, .ro_non_recursive = m->ro_non_recursive, .force_recursive = m->force_recursive, .inherited = true,
+	};
+	if (copy_str(&copy.source, m->source) < 0 || copy_str(&copy.target, m->target) < 0 || copy_str(&copy.propagation, m->propagation) < 0 || copy_str(&copy.subpath, m->subpath) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < r->n_mounts; i++) {
+		if (!str_eq(r->mounts[i].target, m->target))
+			continue;
+		if (!r->mounts[i].inherited)
+			return 0;
+		mount_request_done(&r->mounts[i]); /* the last one that is named wins */
+		r->mounts[i] = copy;
+		copy = (struct mount_request) {0};
+		return 0;
+	}
+	return r->n_mounts < MOUNTS_MAX ? mount_request_add(&rd, "VolumesFrom", r, &copy) : -E2BIG;
 }

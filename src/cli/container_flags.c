@@ -66,6 +66,11 @@ static int set_swappiness(void *field, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_volume_driver(void *field, const char *value, struct err *err)
+{
+	return only(value, "local", "volumes are directories of this host: local is the one driver", err);
+}
+
 static int set_pull(void *field, const char *value, struct err *err)
 {
 	if (str_eq(value, "missing"))
@@ -115,7 +120,7 @@ static const struct flag common_rows[] = {
 	{"memory-reservation", 0, FLAG_SIZE, O(memory_reservation), "bytes", "Memory to keep under pressure"},
 	{"memory-swap", 0, FLAG_SET, O(memory_swap), "bytes", "Memory and swap together; -1: unlimited swap", set_memory_swap},
 	{"memory-swappiness", 0, FLAG_SET, O(memory_swappiness), "n", "How readily its memory is swapped, 0 to 100 (cgroup v1)", set_swappiness},
-	{"mount", 0, FLAG_LIST, O(mounts), "key=value,...", "Mount: type=bind|volume|tmpfs,source=...,target=...[,readonly,idmap]"},
+	{"mount", 0, FLAG_LIST, O(mounts), "key=value,...", "Mount: type=bind|volume|tmpfs,source=...,target=...[,readonly,idmap,...]"},
 	{"name", 0, FLAG_STR, O(name), "name", "Name of the container"},
 	{"net", 0, FLAG_SET, O(network), NULL, NULL, set_network},
 	{"network", 0, FLAG_SET, O(network), "network", "none, or host where the operator allows it", set_network},
@@ -146,6 +151,8 @@ static const struct flag common_rows[] = {
 	{"userns", 0, FLAG_STR, O(userns), "mode", "auto (default), auto:size=N, remap[:USER], map, container:NAME, host"},
 	{"uts", 0, FLAG_STR, O(uts), "mode", "Host name: private (default), or host where the operator allows it"},
 	{"volume", 'v', FLAG_LIST, O(volumes), "source:target[:ro,idmap]", "Mount a volume or a host path"},
+	{"volume-driver", 0, FLAG_SET, 0, "driver", "Driver of its volumes (local)", set_volume_driver},
+	{"volumes-from", 0, FLAG_LIST, O(volumes_from), "container[:ro]", "Mount the volumes and binds of another container, too"},
 	{"workdir", 'w', FLAG_STR, O(workdir), "directory", "Working directory inside the container"},
 };
 const struct flag_table container_flags = FLAG_TABLE(common_rows);
@@ -222,8 +229,6 @@ static const struct flag refused_rows[] = {
 	{.name = "publish", .abbr = 'p', .kind = FLAG_REFUSED, .help = NO_PORTS},
 	{.name = "publish-all", .abbr = 'P', .kind = FLAG_REFUSED_BOOL, .help = NO_PORTS},
 	REFUSED_BOOL("use-api-socket", "a tenant's socket has an issue of its own"),
-	REFUSED("volume-driver", "volumes are directories of this host in this version"),
-	REFUSED("volumes-from", "name the volumes with -v"),
 };
 const struct flag_table container_refused_flags = FLAG_TABLE(refused_rows);
 

@@ -501,6 +501,7 @@ static void put_identity(struct json_writer *w, const struct container_options *
 	put_bool(w, "OomKillDisable", o->oom_kill_disable);
 	put_strv(w, "DeviceCgroupRules", o->device_cgroup_rules);
 	put_str(w, "Runtime", o->runtime);
+	put_strv(w, "VolumesFrom", o->volumes_from);
 }
 
 static int put_host_config(struct json_writer *w, const struct container_options *o, unsigned rows, unsigned cols, struct err *err)

@@ -14,7 +14,7 @@ struct container_options {
 	int8_t init;                                                                                    /* -1: unset */
 	int64_t stop_timeout;                                                                           /* seconds; INT64_MIN: unset */
 	/* files */
-	char **volumes, **mounts, **tmpfs; /* owned strv */
+	char **volumes, **mounts, **tmpfs, **volumes_from; /* owned strv */
 	bool read_only;
 	int64_t shm_size;                  /* bytes; 0: default */
 	/* confinement */

@@ -110,16 +110,21 @@ static const char *volume_path_of(const struct bundle_plan *b, const char *targe
 	return NULL;
 }
 
-static int add_volume(const struct bundle_plan *b, struct runtime_spec *s, const char *target, bool read_only, bool no_copy, struct err *err)
+static int add_volume(const struct bundle_plan *b, struct runtime_spec *s, const char *target, const struct mount_request *m, struct err *err)
 {
+	_cleanup_free_ char *subpath = m && m->subpath ? str_printf("subpath=%s", m->subpath) : NULL;
 	const char *path = volume_path_of(b, target);
 	if (!path)
 		return err_set(err, ERR_CORRUPT, "the volume for '%s' is not recorded", target);
 	const char *options[OPTIONS_MAX] = {"bind", "rprivate", "nosuid", "nodev", "idmap"};
 	size_t n = 5;
-	if (read_only)
+	if (m && m->subpath && !subpath)
+		return err_oom(err);
+	if (subpath)
+		options[n++] = subpath;
+	if (m && m->read_only)
 		options[n++] = "ro";
-	else if (!no_copy)
+	else if (!subpath && !(m && m->no_copy))
 		options[n++] = "copyup"; /* the sandbox fills an empty volume from the image, from inside the container */
 	return add_mount(s, target, "bind", path, options, NULL) < 0 ? err_oom(err) : 0;
 }
@@ -127,10 +132,10 @@ static int add_volume(const struct bundle_plan *b, struct runtime_spec *s, const
 static int add_bind(struct runtime_spec *s, const struct mount_request *m)
 {
 	const char *propagation = str_empty(m->propagation) ? "rprivate" : m->propagation;
-	const char *options[OPTIONS_MAX] = {"rbind", propagation};
+	const char *options[OPTIONS_MAX] = {m->non_recursive ? "bind" : "rbind", propagation};
 	size_t n = 2;
 	if (m->read_only)
-		options[n++] = "rro";
+		options[n++] = m->ro_non_recursive ? "ro" : "rro";
 	if (m->idmap)
 		options[n++] = "idmap";
 	return add_mount(s, m->target, "bind", m->source, options, NULL);
@@ -152,7 +157,7 @@ static int add_asked(const struct bundle_plan *b, struct runtime_spec *s, struct
 		const struct mount_request *m = &r->mounts[i];
 		int rc;
 		if (m->kind == MOUNT_VOLUME)
-			rc = add_volume(b, s, m->target, m->read_only, m->no_copy, err);
+			rc = add_volume(b, s, m->target, m, err);
 		else if (m->kind == MOUNT_TMPFS)
 			rc = add_tmpfs(s, m, err);
 		else
@@ -164,7 +169,7 @@ static int add_asked(const struct bundle_plan *b, struct runtime_spec *s, struct
 		bool covered = false;
 		for (size_t i = 0; i < r->n_mounts; i++)
 			covered |= str_eq(r->mounts[i].target, target);
-		int rc = covered ? 0 : add_volume(b, s, target, /* read_only= */ false, /* no_copy= */ false, err);
+		int rc = covered ? 0 : add_volume(b, s, target, NULL, err);
 		if (rc < 0)
 			return rc;
 	}

@@ -164,14 +164,14 @@ static int share_ids(struct engine *e, struct container *c, const char *ref, str
 	return c->idmap ? idrange_share(e->ids, c->idmap, err) : 0;
 }
 
-static int take_ids(struct engine *e, const struct caller *caller, struct container *c, struct err *err)
+static int take_ids(struct engine *e, struct container *c, struct err *err)
 {
 	struct idrange_request q;
 	struct idrange_map map;
 	char owner[200];
 	int rc = shares_adopt(e, c, c->own, err);
 	if (rc != 0)
-		return rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err);
+		return MIN(rc, 0);
 	rc = idrange_parse(c->req->userns_mode, c->req->uid_maps, c->req->gid_maps, &q, err);
 	if (rc < 0 || q.mode == IDRANGE_HOST)
 		return rc;
@@ -187,7 +187,10 @@ static int store(struct engine *e, const struct caller *caller, struct container
 	if (rc < 0)
 		return rc;
 	rc = take_name(e, c, name, err);
-	rc = rc < 0 ? rc : take_ids(e, caller, c, err);
+	rc = rc < 0 ? rc : take_ids(e, c, err);
+	rc = rc < 0 ? rc : volumes_from(e, c, c->own, err);
+	if (rc > 0 || (rc == 0 && share_joins(c->req)))
+		rc = policy_check(e, caller, c->req, NULL, err); /* what others gave is checked like the rest */
 	rc = rc < 0 ? rc : container_insert(e, c, err);
 	rc = rc < 0 ? rc : labels_reserve(e, c, err);
 	rc = rc < 0 ? rc : volumes_attach(e, c, err);

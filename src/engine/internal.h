@@ -318,6 +318,8 @@ uint64_t disk_bytes(int dfd_consume);
 
 /** volumes_attach() - rows (and directories) for every volume of a new container. Inside its transaction. */
 int volumes_attach(struct engine *e, const struct container *c, struct err *err);
+/** volumes_from() - @own's mounts grow by those of the containers in its VolumesFrom. Inside the transaction of create. Return: 1 when it has any, 0, <0. */
+int volumes_from(struct engine *e, const struct container *c, struct container_request *own, struct err *err);
 int volumes_detach(struct engine *e, const struct container *c, char ***ret_anonymous, struct err *err);
 /** volumes_of() - targets and names, parallel owned strvs. */
 int volumes_of(struct engine *e, const char *id, char ***ret_targets, char ***ret_names, struct err *err);

@@ -47,7 +47,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 		{r->extra_hosts != NULL, "HostConfig.ExtraHosts (--add-host)"},
 		{!str_empty(r->restart_name) && !str_eq(r->restart_name, "no"), "HostConfig.RestartPolicy (--restart)"},
 		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
-		{r->volumes_from != NULL, "HostConfig.VolumesFrom (--volumes-from)"},
 		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
 		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},
 	};
@@ -194,8 +193,6 @@ static int check_mounts(const struct container_request *r, struct err *err)
 			if (rc < 0)
 				return rc;
 		}
-		if (m->kind == MOUNT_VOLUME && !str_empty(m->subpath))
-			return err_set(err, ERR_UNSUPPORTED, "HostConfig.Mounts (--mount): volume-subpath of '%.200s' is not there yet", m->target);
 		if (m->kind == MOUNT_BIND && !m->create_source && stat(m->source, &st) < 0)
 			return err_set(err, ERR_INVALID, "invalid mount config for type \"bind\": bind source path does not exist: %.200s", m->source);
 	}

@@ -50,8 +50,24 @@ static int insert_volume(struct engine *e, const char *tenant, const char *name,
 	return rc;
 }
 
+/* As JSON; NULL for none. */
+static int labels_text(const struct kv_list *labels, char **ret)
+{
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(8u << 20);
+	struct json_writer w;
+	if (!labels->keys)
+		return 0;
+	jw_init(&w, &out);
+	jw_obj(&w, NULL);
+	for (size_t i = 0; labels->keys[i]; i++)
+		jw_str(&w, labels->keys[i], labels->values[i]);
+	jw_end(&w);
+	*ret = strbuf_steal(&out);
+	return *ret ? 0 : -ENOMEM;
+}
+
 /* One use; @name NULL or "": anonymous. */
-static int attach_one(struct engine *e, const struct container *c, const char *target, const char *name, struct err *err)
+static int attach_one(struct engine *e, const struct container *c, const char *target, const char *name, const struct kv_list *labels, struct err *err)
 {
 	char generated[ID_LEN + 1];
 	bool anonymous = str_empty(name);
@@ -61,7 +77,11 @@ static int attach_one(struct engine *e, const struct container *c, const char *t
 			return err_sys(err, rc, "making an id");
 		name = generated;
 	}
-	int rc = insert_volume(e, c->tenant, name, anonymous, NULL, err);
+	_cleanup_free_ char *text = NULL;
+	int rc = labels ? labels_text(labels, &text) : 0;
+	if (rc < 0)
+		return err_oom(err);
+	rc = insert_volume(e, c->tenant, name, anonymous, text, err);
 	rc = rc < 0 ? rc : db_exec(e->db, err, "INSERT INTO container_volume(container,target,tenant,volume) VALUES(?1,?2,?3,?4)", "ssss", c->id, target, c->tenant, name);
 	return MIN(rc, 0);
 }
@@ -80,10 +100,10 @@ int volumes_attach(struct engine *e, const struct container *c, struct err *err)
 	int rc = 0;
 	for (size_t i = 0; rc >= 0 && i < r->n_mounts; i++)
 		if (r->mounts[i].kind == MOUNT_VOLUME)
-			rc = attach_one(e, c, r->mounts[i].target, r->mounts[i].source, err);
+			rc = attach_one(e, c, r->mounts[i].target, r->mounts[i].source, &r->mounts[i].volume_labels, err);
 	STRV_FOREACH(target, r->volumes)
 		if (rc >= 0 && !is_covered(r, target))
-			rc = attach_one(e, c, target, NULL, err);
+			rc = attach_one(e, c, target, NULL, NULL, err);
 	return rc;
 }
 

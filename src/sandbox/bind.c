@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "kernel/compat.h"
 #include "kernel/mount.h"
+#include "kernel/path.h"
 #include "kernel/userns.h"
 #include "sandbox/mounts.h"
 #include "sandbox/shm.h"
@@ -134,6 +135,13 @@ int bind_prepare(struct sandbox *s, struct plan_mount *m, struct err *err)
 	_cleanup_close_ int src = m->shm ? -EBADF : bundle_open(s, m->src, O_PATH);
 	if (src < 0 && !m->shm)
 		return err_sys(err, src, "%s: bind source '%s'", m->dst, m->src);
+	if (m->subpath) {
+		int sub = open_in_root(src, m->subpath, O_PATH, 0); /* a link in there leads nowhere else */
+		if (sub < 0)
+			return err_sys(err, sub, "%s: the path '%s' inside the volume", m->dst, m->subpath);
+		safe_close(src);
+		src = sub;
+	}
 	_cleanup_close_ int mnt = m->shm ? shm_clone(s->shm_ns_fd, err) : mnt_clone(src, "", m->recursive);
 	if (mnt < 0 && m->shm)
 		return mnt;

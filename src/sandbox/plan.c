@@ -22,6 +22,8 @@ static bool engine_option(struct plan_mount *m, const char *opt)
 		m->idmap = m->idmap_optional = true;
 	else if (str_eq(opt, "copyup"))
 		m->copyup = true;
+	else if (str_after(opt, "subpath=")) /* inside @src, whose files are the container's own to make */
+		m->subpath = str_after(opt, "subpath=");
 	else if (str_eq(opt, "shmof")) /* the /dev/shm of coffer_ext.shm_from */
 		m->shm = true;
 	else

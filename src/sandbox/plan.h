@@ -22,6 +22,7 @@ struct plan_mount {
 	const char *src;     /* borrowed; PLAN_BIND: on the host, relative to the bundle when not absolute */
 	const char *fallback; /* borrowed; PLAN_FS: bound where init alone would have to make a foreign one, and the kernel refuses; NULL */
 	const char *fstype;  /* borrowed; PLAN_FS */
+	const char *subpath; /* borrowed; PLAN_BIND: what of @src, resolved inside it; NULL: @src itself */
 	bool shm;            /* PLAN_BIND: not of @src, but the /dev/shm of sandbox.shm_ns_fd */
 	bool foreign;        /* PLAN_FS: it shows a namespace that the container's user namespace does not own: the creator makes it, once it has joined */
 	char **fs_options;   /* owned; "key=value" or "flag" for fsconfig */

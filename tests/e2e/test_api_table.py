@@ -23,7 +23,7 @@ except ImportError:  # python3-yaml is in tools/deps
 TABLE = os.path.join(coffer.SOURCE, "docs", "engine-api.md")
 METHODS = ("get", "post", "put", "delete", "head")
 NULLABLE = {"MemorySwappiness", "ExitCode"}  # docker writes null for "unset" and "still running"
-OURS = {"IdMappings", "UidMaps", "GidMaps", "IDMap"}  # docs/api-extensions.md
+OURS = {"IdMappings", "UidMaps", "GidMaps", "IDMap", "InheritedMounts"}  # docs/api-extensions.md
 
 
 def description_path():
@@ -196,10 +196,11 @@ class Facts(daemon.DaemonTest):
     def test_fields(self):
         disk = os.path.join(self.scratch, "disk")
         os.mknod(disk, 0o600 | stat.S_IFBLK, os.makedev(7, 0))
+        giver = self.create("true")
         for name, state, value, _ in fields():
             with self.subTest(field=name):
                 group, key = name.split(".")
-                value = json.loads(json.dumps(value).replace("DISK", disk))
+                value = json.loads(json.dumps(value).replace("DISK", disk).replace("CONTAINER", giver))
                 a = self.api("POST", "/containers/create", self.body_with(name, value))
                 if state == "refused":
                     self.assertIn(a.status, (400, 501), str(a))

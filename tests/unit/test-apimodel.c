@@ -264,13 +264,13 @@ static void test_keys_folded(void **state)
 static void test_unknown(void **state)
 {
 	struct outcome o = parse("{\"Foo\":1,\"Bar\":false,\"Baz\":[],\"HostConfig\":{\"Links\":[\"a\"],\"VolumeDriver\":\"nfs\",\"Quux\":{},\"Nil\":null,"
-				 "\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"DriverConfig\":"
-				 "{\"Name\":\"local\",\"Options\":{\"device\":\"/\"}}}}]},\"Volumes\":{\"/v\":{\"Source\":\"/etc\"}},"
+				 "\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"Frob\":"
+				 "{\"Name\":\"local\"}}}]},\"Volumes\":{\"/v\":{\"Source\":\"/etc\"}},"
 				 "\"NetworkingConfig\":{\"Other\":1}}");
 	if (o.r < 0)
 		fail_msg("%s", o.err.msg);
 	static const char *const want[] = {"Foo", "HostConfig.Links", "HostConfig.VolumeDriver",
-					   "HostConfig.Mounts[0].VolumeOptions.DriverConfig", "Volumes./v",
+					   "HostConfig.Mounts[0].VolumeOptions.Frob", "Volumes./v",
 					   "NetworkingConfig.Other"};
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)
 		if (!strv_has(o.unknown, want[i]))
@@ -306,6 +306,46 @@ static void test_block_devices_and_rules(void **state)
 		_cleanup_free_ char *text = str_printf("{\"HostConfig\":{\"DeviceCgroupRules\":[\"%s\"]}}", rules[i]);
 		refused(text, "HostConfig.DeviceCgroupRules", "device cgroup format");
 	}
+}
+
+static void test_mount_options(void **state)
+{
+#define MOUNT(options) "{\"HostConfig\":{\"Mounts\":[{" options "}]}}"
+	struct outcome o = parse(MOUNT("\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/b\",\"ReadOnly\":true,\"BindOptions\":{\"NonRecursive\":true,\"ReadOnlyNonRecursive\":true}"));
+	if (o.r < 0)
+		fail_msg("%s", o.err.msg);
+	assert_true(o.req->mounts[0].non_recursive && o.req->mounts[0].ro_non_recursive);
+	/* inherited by another, twice, and not over what that mounts itself */
+	struct outcome t = parse("{\"HostConfig\":{\"Binds\":[\"/own:/own\"],\"VolumesFrom\":[\"x:ro\"]}}");
+	struct mount_request m = o.req->mounts[0];
+	assert_int_equal(container_request_inherit(t.req, &m), 0);
+	m.read_only = false;
+	m.ro_non_recursive = false;
+	assert_int_equal(container_request_inherit(t.req, &m), 0);
+	m.target = (char *) "/own";
+	assert_int_equal(container_request_inherit(t.req, &m), 0);
+	assert_int_equal(t.req->n_mounts, 2);
+	assert_string_equal(t.req->mounts[0].source, "/own");
+	assert_true(t.req->mounts[1].inherited && !t.req->mounts[1].read_only && t.req->mounts[1].non_recursive);
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(65536);
+	assert_int_equal(container_request_write(t.req, &text), 0);
+	struct outcome again = parse(text.s);
+	if (again.r < 0)
+		fail_msg("%s", again.err.msg);
+	assert_int_equal(again.req->n_mounts, 2);
+	size_t i = again.req->mounts[0].inherited ? 0 : 1;
+	assert_true(again.req->mounts[i].inherited && str_eq(again.req->mounts[i].target, "/b"));
+	done(&again);
+	done(&t);
+	done(&o);
+	refused(MOUNT("\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/b\",\"BindOptions\":{\"ReadOnlyNonRecursive\":true}"), "ReadOnlyNonRecursive", "not ReadOnly");
+	refused(MOUNT("\"Type\":\"bind\",\"Source\":\"/a\",\"Target\":\"/b\",\"ReadOnly\":true,\"BindOptions\":{\"ReadOnlyForceRecursive\":true,\"Propagation\":\"rslave\"}"), "ReadOnlyForceRecursive", "rprivate");
+	refused(MOUNT("\"Type\":\"volume\",\"Target\":\"/b\",\"VolumeOptions\":{\"DriverConfig\":{\"Name\":\"nfs\"}}"), "DriverConfig", "nfs");
+	refused(MOUNT("\"Type\":\"volume\",\"Target\":\"/b\",\"VolumeOptions\":{\"DriverConfig\":{\"Name\":\"local\",\"Options\":{\"device\":\"/\"}}}"), "DriverConfig", "options");
+	refused(MOUNT("\"Type\":\"image\",\"Source\":\"x\",\"Target\":\"/b\""), "Type", "image");
+	refused("{\"HostConfig\":{\"VolumesFrom\":[\"x:frob\"]}}", "HostConfig.VolumesFrom", "frob");
+	refused("{\"HostConfig\":{\"VolumesFrom\":[\":ro\"]}}", "HostConfig.VolumesFrom", "malformed");
+#undef MOUNT
 }
 
 static void test_relabel(void **state)
@@ -527,7 +567,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_field), cmocka_unit_test(test_write_keeps_everything), cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_docker_defaults), cmocka_unit_test(test_entrypoint), cmocka_unit_test(test_keys_folded),
-		cmocka_unit_test(test_unknown), cmocka_unit_test(test_relabel), cmocka_unit_test(test_block_devices_and_rules), cmocka_unit_test(test_refusals), cmocka_unit_test(test_targets), cmocka_unit_test(test_bounds),
+		cmocka_unit_test(test_unknown), cmocka_unit_test(test_relabel), cmocka_unit_test(test_block_devices_and_rules), cmocka_unit_test(test_mount_options), cmocka_unit_test(test_refusals), cmocka_unit_test(test_targets), cmocka_unit_test(test_bounds),
 		cmocka_unit_test(test_stop_timeout), cmocka_unit_test(test_synthesized_bind), cmocka_unit_test(test_kv_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

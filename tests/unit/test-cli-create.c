@@ -153,7 +153,7 @@ static void test_refusals(void **state)
 	refused("--mount dst=/c,frob=1 img", "unexpected key 'frob'");
 	refused("--mount dst img", "must be a key=value pair");
 	refused("--mount type=bind,src=/a,dst=/b,readonly=perhaps img", "invalid value for readonly");
-	refused("--mount dst=/c,volume-opt=x img", "volume-opt is not there yet");
+	refused("--mount dst=/c,volume-opt=x img", "volume-opt is not there");
 	refused("--ulimit nofile img", "name=soft[:hard]");
 	refused("--ulimit nofile=2:1 img", "above the hard limit");
 	refused("--device /dev/x:/dev/y:q img", "permissions are made of");

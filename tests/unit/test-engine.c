@@ -173,7 +173,6 @@ static void test_policy(void **state)
 		{"", ",\"PublishAllPorts\":true", ERR_UNSUPPORTED, "--publish"},
 		{"", ",\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", ERR_UNSUPPORTED, "--publish"},
 		{"", ",\"Dns\":[\"1.1.1.1\"]", ERR_UNSUPPORTED, "--dns"},
-		{"", ",\"VolumesFrom\":[\"x\"]", ERR_UNSUPPORTED, "--volumes-from"},
 		{"", ",\"OomScoreAdj\":-1", ERR_DENIED, "allow-host-oom-score"},
 		{"", ",\"OomKillDisable\":true", ERR_INVALID, "--memory"},
 		{"", ",\"OomKillDisable\":true,\"Memory\":67108864", 0, ""},
