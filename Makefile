@@ -68,6 +68,7 @@ install: build
 	install -m 755 $(BUILD)/coffer-oci $(bindir)/coffer-oci
 	for p in $(helpers); do install -m 755 $(BUILD)/libexec/$$p $(libexecdir)/$$p; done
 	sed 's|@BINDIR@|$(PREFIX)/bin|' share/systemd/cofferd.service >$(unitdir)/cofferd.service
+	sed 's|@BINDIR@|$(PREFIX)/bin|' share/systemd/coffer-restore.service >$(unitdir)/coffer-restore.service
 	install -m 644 share/systemd/cofferd.socket $(unitdir)/cofferd.socket
 	install -m 644 share/systemd/coffer.sysusers $(sysusersdir)/coffer.conf
 	install -m 644 share/systemd/coffer.tmpfiles $(tmpfilesdir)/coffer.conf
@@ -76,7 +77,7 @@ install: build
 	for d in $(generated); do (cd $$d && tar -cf - --owner=0 --group=0 *) | tar -xf - -C $(sharedir) --no-same-owner; done
 
 uninstall:
-	rm -f $(bindir)/coffer $(bindir)/cofferd $(bindir)/coffer-oci $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
+	rm -f $(bindir)/coffer $(bindir)/cofferd $(bindir)/coffer-oci $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(unitdir)/coffer-restore.service $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
 	rm -f $(sharedir)/man/man1/coffer.1 $(sharedir)/man/man1/coffer-*.1 $(sharedir)/man/man5/coffer-daemon.json.5 $(sharedir)/man/man8/cofferd.8 $(sharedir)/man/man8/coffer-oci.8
 	rm -f $(sharedir)/bash-completion/completions/coffer $(sharedir)/fish/vendor_completions.d/coffer.fish $(sharedir)/zsh/site-functions/_coffer
 	rm -rf $(libexecdir) $(docdir) $(DESTDIR)$(PREFIX)/share/coffer

@@ -210,6 +210,7 @@ static int logs_request_read(const struct call *c, struct logs_request *r, struc
 	const char *tail = call_query(c, "tail");
 	*r = (struct logs_request) {
 		.follow = call_flag(c, "follow", false),
+		.restarts = call_flag(c, "restarts", false),
 		.stdout = call_flag(c, "stdout", false),
 		.stderr = call_flag(c, "stderr", false),
 		.timestamps = call_flag(c, "timestamps", false),

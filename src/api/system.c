@@ -90,6 +90,11 @@ int build_prune_handler(struct call *c, struct err *err)
 	return prune_nothing(c, "CachesDeleted", /* bytes= */ true, err);
 }
 
+int restore_handler(struct call *c, struct err *err)
+{
+	return engine_restore(c->engine, c->caller, &c->w, err);
+}
+
 /* There are none, and clients ask. */
 int plugin_list_handler(struct call *c, struct err *err)
 {

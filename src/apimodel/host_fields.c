@@ -28,7 +28,7 @@ static int restart_check(struct reader *rd, const struct field *f, void *obj)
 	if (r->restart_name && !word_is_one_of(names, r->restart_name))
 		return reader_fail(rd, "RestartPolicy.Name", "invalid restart policy: unknown policy '%.60s'; use one of no, always, "
 				   "on-failure, unless-stopped", r->restart_name);
-	if (r->restart_max > 0 && !str_eq(r->restart_name, "on-failure"))
+	if (r->restart_max > 0 && r->restart_name && !str_eq(r->restart_name, "on-failure"))
 		return reader_fail(rd, "RestartPolicy.MaximumRetryCount", "invalid restart policy: maximum retry count can only be used "
 				   "with 'on-failure'");
 	return 0;

@@ -42,7 +42,7 @@ static const struct command *const commands[] = {
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
 	&command_rename,       &command_top,	       &command_update,	      &command_container_prune, &command_image_prune,
 	&command_volume_prune, &command_events,	       &command_port,	      &command_system_df,    &command_system_prune,
-	&command_completion,
+	&command_completion,   &command_system_restore,
 };
 
 /* docker's other names for the same rows; the first one in a group is the one that its help shows */

@@ -9,6 +9,7 @@
 
 #include "base/num.h"
 #include "base/str.h"
+#include "cli/restart_arg.h"
 
 #define O(field) offsetof(struct container_options, field)
 
@@ -54,7 +55,10 @@ static int only(const char *value, const char *word, const char *why, struct err
 
 static int set_restart(void *field, const char *value, struct err *err)
 {
-	return only(value, "no", "restart policies need the daemon; this version has no", err);
+	int r = restart_arg_check(value, err);
+	if (r == 0)
+		*(const char **) field = value;
+	return r;
 }
 
 static int set_swappiness(void *field, const char *value, struct err *err)
@@ -108,6 +112,12 @@ static const struct flag common_rows[] = {
 	{"env-file", 0, FLAG_LIST, O(env_file), "file", "Read environment variables from a file"},
 	{"gidmap", 0, FLAG_LIST, O(gidmap), "container:host:size", "Map group ids (up to 4 times)"},
 	{"group-add", 0, FLAG_LIST, O(group_add), "group", "Join a further group, by name or id"},
+	{"health-cmd", 0, FLAG_STR, O(health.cmd), "command", "Command that tells whether the container is healthy, run by its shell"},
+	{"health-interval", 0, FLAG_SET, O(health.interval_ns), "duration", "Time between two checks (default 30s)", health_set_duration},
+	{"health-retries", 0, FLAG_INT, O(health.retries), "n", "Failures in a row that make it unhealthy (default 3)"},
+	{"health-start-interval", 0, FLAG_SET, O(health.start_interval_ns), "duration", "Time between two checks in the start period (default 5s)", health_set_duration},
+	{"health-start-period", 0, FLAG_SET, O(health.start_period_ns), "duration", "Time in which failures do not count (default 0s)", health_set_duration},
+	{"health-timeout", 0, FLAG_SET, O(health.timeout_ns), "duration", "Time that one check may take (default 30s)", health_set_duration},
 	{"hostname", 'h', FLAG_STR, O(hostname), "name", "Host name inside the container"},
 	{"init", 0, FLAG_TRISTATE, O(init), NULL, "Run a small init that forwards signals and reaps"},
 	{"interactive", 'i', FLAG_BOOL, O(interactive), NULL, "Keep stdin open"},
@@ -124,7 +134,7 @@ static const struct flag common_rows[] = {
 	{"name", 0, FLAG_STR, O(name), "name", "Name of the container"},
 	{"net", 0, FLAG_SET, O(network), NULL, NULL, set_network},
 	{"network", 0, FLAG_SET, O(network), "network", "none, or host where the operator allows it", set_network},
-	{"no-healthcheck", 0, FLAG_BOOL, O(no_healthcheck), NULL, "Ignore the image's health check"},
+	{"no-healthcheck", 0, FLAG_BOOL, O(health.off), NULL, "Ignore the image's health check"},
 	{"oom-kill-disable", 0, FLAG_BOOL, O(oom_kill_disable), NULL, "Wait for memory instead of being killed (cgroup v1, with --memory)"},
 	{"oom-score-adj", 0, FLAG_INT, O(oom_score_adj), "n", "Preference of the OOM killer (-1000 to 1000)"},
 	{"pid", 0, FLAG_STR, O(pid), "mode", "Processes: private (default), container:NAME, or host where the operator allows it"},
@@ -133,7 +143,7 @@ static const struct flag common_rows[] = {
 	{"pull", 0, FLAG_SET, 0, "policy", "missing or never", set_pull},
 	{"quiet", 'q', FLAG_BOOL, O(quiet), NULL, "Suppress the output of pulling"},
 	{"read-only", 0, FLAG_BOOL, O(read_only), NULL, "Make the root file system read-only"},
-	{"restart", 0, FLAG_SET, 0, "policy", "Restart policy (no)", set_restart},
+	{"restart", 0, FLAG_SET, O(restart), "policy", "When it is started again by itself: no, on-failure[:N], always, unless-stopped", set_restart},
 	{"rm", 0, FLAG_BOOL, O(rm), NULL, "Remove the container when it ends"},
 	{"runtime", 0, FLAG_STR, O(runtime), "name", "Let another runtime start it: runc, crun, coffer-oci, or one of daemon.json"},
 	{"security-opt", 0, FLAG_LIST, O(security_opt), "option",
@@ -157,7 +167,6 @@ static const struct flag common_rows[] = {
 };
 const struct flag_table container_flags = FLAG_TABLE(common_rows);
 
-#define NO_POLICY "restart policies are not there yet"
 static const struct flag update_rows[] = {
 	{"blkio-weight", 0, FLAG_INT, O(blkio_weight), "n", "Block I/O weight relative to other containers (10 to 1000)"},
 	{"blkio-weight-device", 0, FLAG_LIST, O(blkio_weight_device), "device:n", "Block I/O weight on one device"},
@@ -179,7 +188,7 @@ static const struct flag update_rows[] = {
 	{"memory-swappiness", 0, FLAG_SET, O(memory_swappiness), "n", "How readily its memory is swapped, 0 to 100 (cgroup v1)", set_swappiness},
 	{"pids-limit", 0, FLAG_INT, O(pids_limit), "n", "Limit of processes (-1: none)"},
 	{"kernel-memory", 0, FLAG_REFUSED, 0, NULL, "the kernel dropped it; --memory counts kernel memory too"},
-	{"restart", 0, FLAG_REFUSED, 0, NULL, NO_POLICY},
+	{"restart", 0, FLAG_SET, O(restart), "policy", "When they are started again by themselves: no, on-failure[:N], always, unless-stopped", set_restart},
 };
 const struct flag_table update_flags = FLAG_TABLE(update_rows);
 
@@ -192,7 +201,6 @@ const struct flag_table run_flags = FLAG_TABLE(run_rows);
 
 #define NO_PORTS "networks have no ports in this version, it has --network none and host"
 #define NO_NAMES "networks have no names or addresses in this version, it has --network none and host"
-#define NO_HEALTH "health checks need the daemon, which has an issue of its own"
 #define NO_REGISTRY "there are no registries yet; load an image with coffer load -i FILE"
 
 #define REFUSED(name_, why_) {.name = (name_), .kind = FLAG_REFUSED, .help = (why_)}
@@ -208,12 +216,6 @@ static const struct flag refused_rows[] = {
 	REFUSED("dns-search", NO_NAMES),
 	REFUSED("expose", NO_PORTS),
 	REFUSED("gpus", "device requests need a driver; add single devices with --device"),
-	REFUSED("health-cmd", NO_HEALTH),
-	REFUSED("health-interval", NO_HEALTH),
-	REFUSED("health-retries", NO_HEALTH),
-	REFUSED("health-start-interval", NO_HEALTH),
-	REFUSED("health-start-period", NO_HEALTH),
-	REFUSED("health-timeout", NO_HEALTH),
 	REFUSED("io-maxbandwidth", "it exists on Windows only"),
 	REFUSED("io-maxiops", "it exists on Windows only"),
 	REFUSED("ip", NO_NAMES),

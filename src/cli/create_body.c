@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "cli/envfile.h"
 #include "cli/mount_arg.h"
+#include "cli/restart_arg.h"
 #include "codec/json.h"
 
 #define BODY_MAX (4 << 20)
@@ -147,13 +148,9 @@ static int put_config(struct json_writer *w, const struct container_options *o, 
 	put_str(w, "StopSignal", o->stop_signal);
 	if (o->stop_timeout != INT64_MIN)
 		jw_int(w, "StopTimeout", o->stop_timeout);
-	if (o->no_healthcheck) {
-		jw_obj(w, "Healthcheck");
-		jw_arr(w, "Test");
-		jw_str(w, NULL, "NONE");
-		jw_end(w);
-		jw_end(w);
-	}
+	r = health_arg_put(w, &o->health, err);
+	if (r < 0)
+		return r;
 	put_anonymous_volumes(w, o);
 	r = put_env(w, o, err);
 	return r < 0 ? r : put_labels(w, o, err);
@@ -507,6 +504,9 @@ static void put_identity(struct json_writer *w, const struct container_options *
 static int put_host_config(struct json_writer *w, const struct container_options *o, unsigned rows, unsigned cols, struct err *err)
 {
 	int r;
+	if (o->rm && restart_arg_is_set(o->restart))
+		return err_set(err, ERR_INVALID, "conflicting options: cannot specify both --restart and --rm");
+	restart_arg_put(w, o->restart);
 	put_bool(w, "AutoRemove", o->rm);
 	put_bool(w, "ReadonlyRootfs", o->read_only);
 	if (o->init >= 0)
@@ -535,6 +535,7 @@ int update_body(const struct container_options *o, char **ret, struct err *err)
 	int r = put_limits(&w, o, err);
 	if (r < 0)
 		return r;
+	restart_arg_put(&w, o->restart);
 	jw_end(&w);
 	*ret = strbuf_steal(&out);
 	return *ret ? 0 : err_oom(err);

@@ -21,7 +21,7 @@ struct logs_options {
 #define O(field) offsetof(struct logs_options, field)
 static const struct flag rows[] = {
 	{"details", 0, FLAG_BOOL, O(details), NULL, "Show the attributes that log options added"},
-	{"follow", 'f', FLAG_BOOL, O(follow), NULL, "Keep going until the container stops"},
+	{"follow", 'f', FLAG_BOOL, O(follow), NULL, "Keep going until the container stops, over restarts by its policy"},
 	{"since", 0, FLAG_STR, O(since), "time", "From a time on: 2026-01-02T15:04:05, unix seconds, or 10m (ago)"},
 	{"tail", 'n', FLAG_STR, O(tail), "n", "Only the last lines (default all)"},
 	{"timestamps", 't', FLAG_BOOL, O(timestamps), NULL, "Show when each line was written"},
@@ -32,8 +32,10 @@ static int target(struct strbuf *t, const struct logs_options *o, const char *na
 {
 	int r;
 	target_start(t, "/containers/", name, "/logs?stdout=1&stderr=1");
-	if (o->follow)
+	if (o->follow) {
 		target_query(t, "follow", "1");
+		target_query(t, "restarts", "1"); /* ours: docker's follow ends with the run */
+	}
 	if (o->timestamps)
 		target_query(t, "timestamps", "1");
 	if (o->details)

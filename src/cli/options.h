@@ -5,12 +5,15 @@
 #pragma once
 
 #include "base/flag.h"
+#include "cli/health_arg.h"
 
 struct container_options {
 	/* what to run */
 	const char *entrypoint, *workdir, *user, *hostname, *domainname, *name, *stop_signal, *cidfile; /* borrowed; NULL: unset */
 	char **env, **env_file, **group_add, **labels, **label_file, **annotations, **attach;           /* owned strv */
-	bool tty, interactive, quiet, no_healthcheck, rm;
+	bool tty, interactive, quiet, rm;
+	struct health_options health;
+	const char *restart; /* borrowed; POLICY[:N], checked */
 	int8_t init;                                                                                    /* -1: unset */
 	int64_t stop_timeout;                                                                           /* seconds; INT64_MIN: unset */
 	/* files */

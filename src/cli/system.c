@@ -266,3 +266,30 @@ const struct command command_info = {
 	.max_args = 0,
 	.run = info_run,
 };
+
+static int restore_run(struct cli *cli, int argc, char **argv)
+{
+	_cleanup_args_ struct args a = {};
+	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
+	_cleanup_json_ struct json *answer = NULL;
+	struct err err;
+	int r = cli_parse(cli, argc, argv, NULL, &a);
+	if (r != CLI_PARSED)
+		return r;
+	target_start(&t, "/system/restore", NULL, NULL);
+	if (call_json(cli, "POST", &t, NULL, &answer, &err) < 0)
+		return cli_fail(1, &err);
+	JSON_FOREACH(id, i, json_get(answer, "Restarted"))
+		(void) printf("%s\n", json_str(id, ""));
+	return 0;
+}
+
+const struct command command_system_restore = {
+	.name = "system restore",
+	.group = GROUP_OTHER,
+	.usage = "",
+	.summary = "Start what its restart policy wants up, after a boot without a daemon",
+	.examples = "  coffer system restore\n",
+	.max_args = 0,
+	.run = restore_run,
+};

@@ -148,6 +148,8 @@ int engine_attach_check(struct engine *e, const struct caller *caller, const cha
 	rc = state_read(e, &c, /* locked= */ false, &info, err);
 	if (rc >= 0 && info.state == RUN_RUNNING && a->stream)
 		rc = pause_refuse(&c, "attach", err);
+	if (rc >= 0 && info.state == RUN_RESTARTING && a->stream)
+		rc = restart_refuse(&c, err);
 	if (rc < 0 || info.state == RUN_RUNNING)
 		engine_attach_cancel(e, id);
 	if (rc < 0)

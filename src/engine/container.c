@@ -15,10 +15,16 @@ const char *const engine_migrations[] = {
 	"CREATE INDEX container_volume_volume ON container_volume(tenant,volume)",
 	/* what an LSM tells containers apart by: the number of an AppArmor profile, a pair of SELinux categories */
 	"CREATE TABLE container_label(container TEXT PRIMARY KEY REFERENCES container(id), slot INTEGER NOT NULL UNIQUE, c1 INTEGER NOT NULL, c2 INTEGER NOT NULL, UNIQUE(c1,c2)) WITHOUT ROWID",
+	/* restart policies: what has happened, and when the next start is due */
+	"ALTER TABLE container ADD COLUMN restart_count INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE container ADD COLUMN restart_delay_ms INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE container ADD COLUMN restart_due_ns INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE container ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX container_restart_due ON container(restart_due_ns) WHERE restart_due_ns>0",
 };
 const size_t engine_n_migrations = ARRAY_LEN(engine_migrations);
 
-#define COLUMNS "id,tenant,name,image_id,state,idmap,created_ns,started_ns,finished_ns,exit_code,oom,error,request"
+#define COLUMNS "id,tenant,name,image_id,state,idmap,created_ns,started_ns,finished_ns,exit_code,oom,error,request,restart_count,restart_delay_ms,restart_due_ns,by_hand"
 
 void container_done(struct container *c)
 {
@@ -61,6 +67,7 @@ static int read_row(struct engine *e, struct db_stmt *st, struct container *ret,
 	_cleanup_container_ struct container c = {
 		.state = (enum row_state) db_int(st, 4), .idmap = db_int(st, 5), .created_ns = db_int(st, 6), .started_ns = db_int(st, 7), .finished_ns = db_int(st, 8),
 		.exit_code = (int) db_int(st, 9), .oom = db_int(st, 10) != 0,
+		.restart_count = db_int(st, 13), .restart_delay_ms = db_int(st, 14), .restart_due_ns = db_int(st, 15), .by_hand = db_int(st, 16) != 0,
 	};
 	if (str_copy(c.id, sizeof(c.id), db_text(st, 0) ?: "") < 0)
 		return err_set(err, ERR_CORRUPT, "a stored container has an id that is too long");
@@ -206,8 +213,10 @@ int container_insert(struct engine *e, const struct container *c, struct err *er
 
 int container_save_exit(struct engine *e, const struct container *c, struct err *err)
 {
-	int rc = db_exec(e->db, err, "UPDATE container SET state=?2,started_ns=?3,finished_ns=?4,exit_code=?5,oom=?6,error=?7 WHERE id=?1", "siiiiis", c->id,
-			 (int64_t) c->state, c->started_ns, c->finished_ns, (int64_t) c->exit_code, (int64_t) c->oom, c->error);
+	int rc = db_exec(e->db, err,
+			 "UPDATE container SET state=?2,started_ns=?3,finished_ns=?4,exit_code=?5,oom=?6,error=?7,restart_count=?8,restart_delay_ms=?9,restart_due_ns=?10,"
+			 "by_hand=?11 WHERE id=?1", "siiiiisiiii", c->id, (int64_t) c->state, c->started_ns, c->finished_ns, (int64_t) c->exit_code, (int64_t) c->oom, c->error,
+			 c->restart_count, c->restart_delay_ms, c->restart_due_ns, (int64_t) c->by_hand);
 	return MIN(rc, 0);
 }
 

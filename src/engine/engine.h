@@ -104,6 +104,7 @@ void engine_attach_cancel(struct engine *e, const char *id);
 
 struct logs_request {
 	bool follow, stdout, stderr, timestamps, details;
+	bool restarts; /* a follow goes on over restarts of a policy; docker's ends with the run */
 	int64_t since_ns, until_ns; /* 0: none */
 	int64_t tail;               /* -1: all */
 };
@@ -147,6 +148,18 @@ int engine_posture(struct engine *e, const struct caller *c, const char *ref, st
 
 /** engine_reap() - after an exit nobody waited for: record it, remove the cgroups and the bundle, --rm. Idempotent. */
 int engine_reap(struct engine *e, const char *id, struct err *err);
+
+/* Restart policies. */
+/** engine_restarter() - carry them out until @stop_fd is readable: first what the policies want up after a boot, then ends as they come. For a thread of a
+ *  daemon. */
+void engine_restarter(struct engine *e, int stop_fd);
+/** engine_restore() - what a daemon does at its start, for a host without one: starts what the policies want up. Writes {"Restarted":[ids]}. */
+int engine_restore(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);
+/** engine_restart_wait() - `coffer restart-wait ID`: sleep until @id is due. The caller's process goes on as a child of itself, and has no other thread.
+ *  Return: 1 it is due: open an engine and call engine_restart_due(); 0 there is nothing to do; -errno. */
+int engine_restart_wait(const char *run_dir, const char *id);
+/** engine_restart_due() - start @id if it is due. */
+int engine_restart_due(struct engine *e, const char *id, struct err *err);
 
 /* Images, with the container table consulted. */
 int engine_image_remove(struct engine *e, const struct caller *c, const char *ref, bool force, struct json_writer *w, struct err *err);

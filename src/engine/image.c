@@ -26,7 +26,7 @@ static int image_in_use(void *ctx, const char *image_id, char *name, size_t name
 		struct run_info info;
 		if (use == 2 || container_load(u->e, id, &c, NULL) <= 0 || state_read(u->e, &c, /* locked= */ false, &info, NULL) < 0)
 			continue;
-		use = info.state == RUN_RUNNING ? 2 : 1;
+		use = info.state == RUN_RUNNING || info.state == RUN_RESTARTING ? 2 : 1;
 		if (str_format(name, name_size, "%.12s", c.id) < 0)
 			name[0] = '\0';
 	}

@@ -14,12 +14,12 @@ static void write_time(struct json_writer *w, const char *key, int64_t ns)
 
 static void write_state(struct json_writer *w, const struct container *c, const struct run_info *info)
 {
-	bool running = info->state == RUN_RUNNING, paused = running && container_is_paused(c);
+	bool restarting = info->state == RUN_RESTARTING, running = info->state == RUN_RUNNING, paused = running && container_is_paused(c);
 	jw_obj(w, "State");
 	jw_str(w, "Status", paused ? "paused" : state_name(info->state));
-	jw_bool(w, "Running", running);
+	jw_bool(w, "Running", running || restarting); /* docker's way of saying that it can be stopped */
 	jw_bool(w, "Paused", paused);
-	jw_bool(w, "Restarting", false);
+	jw_bool(w, "Restarting", restarting);
 	jw_bool(w, "OOMKilled", !running && c->oom);
 	jw_bool(w, "Dead", false);
 	jw_int(w, "Pid", running ? info->live.pid : 0);
@@ -210,7 +210,7 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	jw_str(w, "Image", c.image_id);
 	write_paths(e, w, &c);
 	jw_str(w, "Name", name ?: "");
-	jw_int(w, "RestartCount", 0);
+	jw_int(w, "RestartCount", c.restart_count);
 	jw_str(w, "Driver", "overlay2");
 	jw_str(w, "Platform", "linux");
 	jw_str(w, "MountLabel", labels.mount);

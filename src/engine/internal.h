@@ -62,7 +62,13 @@ struct engine {
 
 /* Containers: rows */
 
-enum row_state { ROW_CREATED, ROW_EXITED, ROW_REMOVING };
+enum row_state {
+	ROW_CREATED,  /* never ended: created, or in its first run */
+	ROW_EXITED,
+	ROW_REMOVING, /* no longer written */
+	ROW_STARTED,  /* started again after an exit; without a bundle the machine went down under it */
+	ROW_CUT,      /* ended, by the machine's going down */
+};
 
 struct container {
 	char id[ID_LEN + 1];
@@ -75,6 +81,11 @@ struct container {
 	const struct container_request *req; /* as it was checked at create; borrowed from one of the next two */
 	struct stored_request *stored;	     /* a reference; NULL: the row was not read */
 	struct container_request *own;	     /* owned; NULL: nobody means to change it */
+	/* restart.c */
+	int64_t restart_count;	  /* automatic starts since the last one by hand */
+	int64_t restart_delay_ms; /* the backoff's last step; 0: at its beginning */
+	int64_t restart_due_ns;	  /* when it is started again; 0: it is not */
+	bool by_hand;		  /* its end was, or is to be, a stop or kill */
 };
 void container_done(struct container *c);
 #define _cleanup_container_ _cleanup_(container_done)
@@ -105,7 +116,7 @@ void name_generate(unsigned attempt, char *buf, size_t size);
 
 /* State at run time: derived from the bundle, the processes and the row (state.c) */
 
-enum run_state { RUN_CREATED, RUN_RUNNING, RUN_EXITED, RUN_DEAD };
+enum run_state { RUN_CREATED, RUN_RUNNING, RUN_EXITED, RUN_DEAD, RUN_RESTARTING };
 
 struct run_info {
 	enum run_state state;
@@ -122,15 +133,22 @@ int state_of_row(const struct container *c, struct run_info *ret);
 int state_peek(struct engine *e, const struct container *c, struct run_info *ret, struct err *err);
 /** reap_locked() - record the exit, remove cgroups and bundle, and the container itself when auto-removed. With the lock held. Return: 1 when removed. */
 int reap_locked(struct engine *e, struct container *c, struct err *err);
+/** row_run_state() - what @c is without a bundle, by its row alone. */
+enum run_state row_run_state(const struct container *c);
 /** keep_mark() - the end of a running container's process that follows does not remove it (--rm): it is being restarted. */
 int keep_mark(struct engine *e, const char *id, struct err *err);
 /** remove_locked() - everything of a container that does not run. With the lock held. */
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err);
 
+/** start_again() - engine_start() by a restart policy: no count starts anew, and a failure is judged like an exit. With the lock held. */
+int start_again(struct engine *e, struct container *c, struct err *err);
+
 /** stop_container() - engine_stop(); without @event nobody is told of a "stop": it is part of a removal. */
 int stop_container(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, bool event, struct err *err);
 
-/** running_find() - Return: 1 it runs, 0 it does not, <0; ERR_NOT_FOUND. @c: to be released. */
+/** run_find() - @ref and what it is now, a start under way awaited. Return: 0; ERR_NOT_FOUND. @c: to be released. */
+int run_find(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct run_info *info, struct err *err);
+/** running_find() - Return: 1 it runs, 0 it does not, <0; ERR_NOT_FOUND; ERR_CONFLICT between two runs of a restart policy. @c: to be released. */
 int running_find(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct err *err);
 /** container_is_paused() - of a running one, asked of the kernel; false when that cannot be told. */
 bool container_is_paused(const struct container *c);
@@ -157,7 +175,52 @@ int bundle_remove(struct engine *e, const char *id);
 int trash_put(int base_fd, int dfd, const char *name);
 int container_dir_open(struct engine *e, const char *id, bool make); /* STATE/containers/ID */
 
+/* Restart policies (restart.c: what is to happen; restarter.c: who does it) */
+
+#define RESTART_DELAY_MAX_MS 60000
+
+/** restart_is_wanted() - whether the policy is another one than "no". */
+bool restart_is_wanted(const struct container_request *r);
+/** restart_judge() - the end that has just been taken into @c: counts it, and sets when it is started again, if it is. */
+void restart_judge(struct container *c);
+/** restart_mark() - a signal by hand: the end that follows is not followed by a start. @ending: the signal is one that ends, whenever it does; else only an
+ *  end at once counts. Before the signal is sent. */
+int restart_mark(struct engine *e, const struct container *c, bool ending, struct err *err);
+/** restart_marked() - whether the run whose bundle is @dir was ended at @finished_ns by such a signal. */
+bool restart_marked(int dir, int64_t finished_ns);
+/** restart_open() - before a row says that @c is due: the file by which whoever restarts is told when it is closed. Return: fd; <0. */
+int restart_open(struct engine *e, const struct container *c, struct err *err);
+/** restart_hand_over() - the row is written: let @fd (owned, -EBADF: nothing to do) go, and see to it that somebody does the restart. With the lock held. */
+void restart_hand_over(struct engine *e, const struct container *c, int fd_consume);
+/** restart_forget() - @id is not due any more; with the lock held. */
+void restart_forget(struct engine *e, const char *id);
+/** restart_look() - @c is said to be restarting: is somebody at it? Carries on where that one was killed; a restart that the machine's going down cut off
+ *  is off until the daemon starts. Return: 0, *@ret brought up to date. */
+int restart_look(struct engine *e, struct container *c, bool locked, struct run_info *ret, struct err *err);
+/** restart_cancel() - call the restart of @id off. Return: 1 done, 0 there was none, <0. */
+int restart_cancel(struct engine *e, const char *id, struct err *err);
+/** restart_cancel_locked() - the same with the lock held. */
+int restart_cancel_locked(struct engine *e, struct container *c, struct err *err);
+/** restart_row_started() - @c is being started: no restart is due, and its next end is judged anew. Writes the row only when that changes it. */
+int restart_row_started(struct engine *e, struct container *c, bool again, struct err *err);
+/** restart_refuse() - ERR_CONFLICT in docker's words for what needs a process between two runs. */
+int restart_refuse(const struct container *c, struct err *err);
+
+/** restarter_is_there() - whether a daemon on this state carries restarts out. */
+bool restarter_is_there(struct engine *e);
+/** restarter_spawn() - a process that waits for @id to be due. */
+void restarter_spawn(struct engine *e, const char *id);
+/** restarts_open() - RUN/restarts. Return: directory fd or -errno. */
+int restarts_open(struct engine *e, bool make);
+/** restart_now() - start @id if it is due. Takes its lock. Return: 0, also when it is not; <0. */
+int restart_now(struct engine *e, const char *id, struct err *err);
+/** restart_plan() - what a daemon's start means for @c: due now if the policy says so. Return: 1 due, 0 not, <0. */
+int restart_plan(struct engine *e, const char *id, struct err *err);
+
 /* Talking to a monitor (link.c) */
+
+/** link_env() - for what may have to find this state again: *@env, owned strv, appended to. Return: 0 or -ENOMEM. */
+int link_env(struct engine *e, char ***env);
 
 /** link_spawn() - start a monitor. @ret_pid: to be reaped. Return: its socket or <0. */
 int link_spawn(struct engine *e, const char *id, pid_t *ret_pid, struct err *err);
@@ -180,6 +243,8 @@ int link_call(int fd, enum monitor_verb verb, const void *payload, size_t len, v
 
 /** watch_container() - hand over the SETUP connection of a started container (@fd, @pid owned): it is reaped here when it exits. */
 int watch_container(struct engine *e, const char *id, int fd_take, pid_t pid, struct err *err);
+/** watch_adopt() - be told of the end of a container that another process started. Best effort: its monitor tells somebody in any case. */
+void watch_adopt(struct engine *e, const char *id);
 /** watch_exec() - hand over a connection on which MONITOR_EXEC was answered. */
 int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *err);
 /** watch_leaving() - a monitor whose start has failed flushes its clients first: reap it when it goes. @link_consume: kept open until then. */

@@ -20,7 +20,7 @@ static int add_env(char ***env, const char *key, const char *value)
 }
 
 /* For the reaper that the monitor may become: where the state is, and what else of the engine's own the caller had set. */
-static int build_env(struct engine *e, char ***env)
+int link_env(struct engine *e, char ***env)
 {
 	static const char *const own[] = {"COFFER_ROOT=", "COFFER_RUN=", "COFFER_LIBEXEC="};
 	for (char **v = environ; v && *v; v++) {
@@ -41,7 +41,7 @@ int link_spawn(struct engine *e, const char *id, pid_t *ret_pid, struct err *err
 	_cleanup_free_ char *path = str_printf("%s/coffer-monitor", e->libexec_dir);
 	char short_id[ID_SHORT_LEN + 1];
 	int sp[2];
-	if (!path || build_env(e, &env) < 0)
+	if (!path || link_env(e, &env) < 0)
 		return err_oom(err);
 	memcpy(short_id, id, ID_SHORT_LEN);
 	short_id[ID_SHORT_LEN] = '\0';

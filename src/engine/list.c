@@ -229,6 +229,8 @@ static void status_words(const struct listed *l, char *buf, size_t size)
 		(void) str_copy(buf, size, "Created");
 	else if (info->state == RUN_RUNNING)
 		(void) str_format(buf, size, "Up %s%s", time_format_ago(ago, sizeof(ago), now - info->live.started_ns), l->paused ? " (Paused)" : "");
+	else if (info->state == RUN_RESTARTING)
+		(void) str_format(buf, size, "Restarting (%d) %s ago", c->exit_code, time_format_ago(ago, sizeof(ago), now - c->finished_ns));
 	else
 		(void) str_format(buf, size, "Exited (%d) %s ago", c->exit_code, time_format_ago(ago, sizeof(ago), now - c->finished_ns));
 }
@@ -431,7 +433,7 @@ static int list_one(struct listing *l, struct container *c, struct err *err)
 	if (rc < 0)
 		return rc;
 	bool all = l->r->all || l->r->limit > 0 || asks_for_state(l->r->filters);
-	if (!all && info.state != RUN_RUNNING)
+	if (!all && info.state != RUN_RUNNING && info.state != RUN_RESTARTING)
 		return 0;
 	if (volume_uses_find(&l->uses, c->id, &targets, &names) < 0)
 		return err_oom(err);

@@ -178,10 +178,15 @@ static bool was_rotated(int dir, int fd)
 	return fstat(fd, &open_) == 0 && fstatat(dir, "json.log", &named, AT_SYMLINK_NOFOLLOW) == 0 && open_.st_ino != named.st_ino;
 }
 
-static bool still_runs(struct engine *e, const struct container *c)
+static bool still_runs(struct engine *e, const struct container *c, bool restarts)
 {
+	_cleanup_container_ struct container now = {0};
 	struct run_info info;
-	return state_peek(e, c, &info, NULL) == 0 && info.state == RUN_RUNNING;
+	if (state_peek(e, c, &info, NULL) == 0 && info.state == RUN_RUNNING)
+		return true;
+	if (!restarts || container_load(e, c->id, &now, NULL) <= 0 || !restart_is_wanted(now.req))
+		return false;
+	return state_read(e, &now, /* locked= */ false, &info, NULL) == 0 && (info.state == RUN_RUNNING || info.state == RUN_RESTARTING);
 }
 
 static int read_news(struct reader *rd, int dir)
@@ -205,7 +210,7 @@ static int follow(struct engine *e, const struct container *c, struct reader *rd
 	if (!path || watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
 		return -errno;
 	for (;;) {
-		bool runs = still_runs(e, c); /* asked first: what it wrote before its end is read below */
+		bool runs = still_runs(e, c, rd->req->restarts); /* asked first: what it wrote before its end is read below */
 		int rc = read_news(rd, dir);
 		if (rc < 0 || rd->stop || !runs)
 			return rc;

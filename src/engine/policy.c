@@ -45,7 +45,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 		{r->dns_search != NULL, "HostConfig.DnsSearch (--dns-search)"},
 		{r->dns_options != NULL, "HostConfig.DnsOptions (--dns-option)"},
 		{r->extra_hosts != NULL, "HostConfig.ExtraHosts (--add-host)"},
-		{!str_empty(r->restart_name) && !str_eq(r->restart_name, "no"), "HostConfig.RestartPolicy (--restart)"},
 		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
 		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
 		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},

@@ -65,7 +65,7 @@ static int prune_one(void *ctx, struct container *c, struct err *err)
 	struct run_info info;
 	struct err why = {0};
 	int rc = state_read(p->e, c, /* locked= */ false, &info, &why);
-	if (rc < 0 || info.state == RUN_RUNNING || c->created_ns > p->until_ns)
+	if (rc < 0 || info.state == RUN_RUNNING || info.state == RUN_RESTARTING || c->created_ns > p->until_ns)
 		return 0;
 	if (!filter_labels(p->filters, &c->req->labels))
 		return 0;

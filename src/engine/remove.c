@@ -59,6 +59,8 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 	int bundle = bundle_remove(e, c->id);
 	fault_mark("engine.remove.bundle");
 	attach_drop(e, c->id);
+	if (restart_is_wanted(c->req))
+		restart_forget(e, c->id);
 	event_container(e, c, "destroy", NULL);
 	wait_notify_removed(e, c->id);
 	if (files < 0 || bundle < 0)
@@ -68,8 +70,8 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 
 #define FORCE_TRIES 3
 
-/* Under its lock. Return: 1 it runs (again), 0 removed or gone, <0. */
-static int remove_stopped(struct engine *e, const char *id, bool volumes, struct err *err)
+/* Under its lock. Between two runs it takes @force. Return: 1 it runs (again), 0 removed or gone, <0. */
+static int remove_stopped(struct engine *e, const char *id, bool force, bool volumes, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
 	struct run_info info;
@@ -79,6 +81,8 @@ static int remove_stopped(struct engine *e, const char *id, bool volumes, struct
 		rc = state_read(e, &c, /* locked= */ true, &info, err);
 		if (rc >= 0 && info.state == RUN_RUNNING)
 			return 1;
+		if (rc >= 0 && info.state == RUN_RESTARTING && !force)
+			return err_set(err, ERR_CONFLICT, "cannot remove container \"/%s\": container is restarting: stop the container before removing or force remove", c.name);
 		if (rc >= 0)
 			rc = remove_locked(e, &c, volumes, err);
 		else if (rc == -ENOENT)
@@ -109,7 +113,7 @@ int engine_remove(struct engine *e, const struct caller *caller, const char *ref
 		return rc;
 	/* a start under way may win the lock in between: forced, it is stopped once more */
 	for (int i = 0; i < FORCE_TRIES; i++) {
-		rc = remove_stopped(e, id, volumes, err);
+		rc = remove_stopped(e, id, force, volumes, err);
 		if (rc <= 0)
 			return rc;
 		if (!force)

@@ -84,8 +84,28 @@ static void forget_dirs(struct engine *e, const struct container *c)
 		(void) trash_put(e->state_fd, top, c->id); /* as above */
 }
 
+/* A restart that fails is an end like others: the policy may try again. */
+static void save_failure(struct engine *e, struct container *c, bool again)
+{
+	struct err ignored;
+	int fd = -EBADF; /* owned by the last call */
+	if (again) {
+		c->state = ROW_EXITED;
+		c->started_ns = c->finished_ns = now_ns();
+		restart_judge(c);
+		if (c->restart_due_ns)
+			fd = restart_open(e, c, &ignored);
+		if (fd < 0)
+			c->restart_due_ns = 0;
+	}
+	(void) container_save_exit(e, c, &ignored);
+	if (again)
+		wait_notify_exit(e, c->id, c->exit_code);
+	restart_hand_over(e, c, fd);
+}
+
 /* @why stays the caller's error; what goes wrong here on top of it is swept at the next look. */
-static void undo(struct engine *e, struct container *c, const struct err *why)
+static void undo(struct engine *e, struct container *c, bool again, const struct err *why)
 {
 	char cgroup[MONITOR_PATH_MAX];
 	struct err ignored;
@@ -102,7 +122,7 @@ static void undo(struct engine *e, struct container *c, const struct err *why)
 	free(c->error);
 	c->error = strdup(why->msg);
 	if (!c->req->auto_remove) {
-		(void) container_save_exit(e, c, &ignored);
+		save_failure(e, c, again);
 		return;
 	}
 	wait_notify_exit(e, c->id, c->exit_code);
@@ -135,31 +155,44 @@ static int launch(struct engine *e, struct container *c, struct err *err)
 	return rc;
 }
 
-static int start_locked(struct engine *e, const struct caller *caller, struct container *c, struct err *err)
+/* @again: by its restart policy. */
+static int start_stopped(struct engine *e, const struct caller *caller, struct container *c, bool again, struct err *err)
 {
-	struct run_info info;
-	int rc = state_read(e, c, /* locked= */ true, &info, err);
-	if (rc < 0)
-		return rc;
-	if (info.state == RUN_RUNNING)
-		return err_set(err, ERR_NOT_MODIFIED, "container %s is already started", c->name);
 	if (c->error) { /* of an earlier try */
 		free(c->error);
 		c->error = NULL;
 	}
-	rc = policy_check(e, caller, c->req, NULL, err);
+	int rc = policy_check(e, caller, c->req, NULL, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.locked", err);
 	rc = rc < 0 ? rc : bundle_write(e, c, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.bundle", err);
+	rc = rc < 0 ? rc : restart_row_started(e, c, again, err);
 	rc = rc < 0 ? rc : launch(e, c, err);
 	if (rc < 0) {
-		undo(e, c, err);
+		undo(e, c, again, err);
 		return rc;
 	}
 	fault_mark("engine.start.watched");
 	event_container(e, c, "start", NULL);
 	wait_notify_started(e, c->id);
 	return 0;
+}
+
+int start_again(struct engine *e, struct container *c, struct err *err)
+{
+	const struct caller caller = {.tenant = c->tenant};
+	return start_stopped(e, &caller, c, /* again= */ true, err);
+}
+
+static int start_locked(struct engine *e, const struct caller *caller, struct container *c, struct err *err)
+{
+	struct run_info info;
+	int rc = state_read(e, c, /* locked= */ true, &info, err);
+	if (rc < 0)
+		return rc;
+	if (info.state == RUN_RUNNING || info.state == RUN_RESTARTING)
+		return err_set(err, ERR_NOT_MODIFIED, "container %s is already started", c->name);
+	return start_stopped(e, caller, c, /* again= */ false, err);
 }
 
 int engine_start(struct engine *e, const struct caller *caller, const char *ref, struct err *err)

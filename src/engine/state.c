@@ -3,7 +3,7 @@
  * What a container is, derived and never stored twice:
  *
  *   bundle   BUNDLE/exit  BUNDLE/state     processes      -> state
- *   none                                                  -> the row's: created or exited; or dead, when it was started before a reboot
+ *   none                                                  -> the row's: created, exited or restarting; or dead, when it was started before a reboot
  *   there    there                                        -> dead: to be reaped
  *   there    none         there            monitor lives  -> running
  *   there    none         there            monitor gone   -> dead (killed with its monitor: 137)
@@ -26,7 +26,8 @@
 
 const char *state_name(enum run_state s)
 {
-	static const char *const names[] = {[RUN_CREATED] = "created", [RUN_RUNNING] = "running", [RUN_EXITED] = "exited", [RUN_DEAD] = "exited"};
+	static const char *const names[] = {[RUN_CREATED] = "created", [RUN_RUNNING] = "running", [RUN_EXITED] = "exited", [RUN_DEAD] = "exited",
+					    [RUN_RESTARTING] = "restarting"};
 	return names[s];
 }
 
@@ -49,16 +50,21 @@ static bool read_exit(int dir, struct monitor_exit *ret)
 	return read_record(dir, "exit", ret, sizeof(*ret)) == 0 && ret->magic == MONITOR_EXIT_MAGIC;
 }
 
-/* A directory on disk without a bundle: the machine went down under a container that had been started once. */
+/* The row of a container that had been started again, or a directory on disk, without a bundle: the machine went down under it. */
 static bool was_cut_by_reboot(struct engine *e, const struct container *c)
 {
 	char path[96];
+	if (c->state == ROW_STARTED)
+		return true;
 	(void) str_format(path, sizeof(path), "containers/%s/upper", c->id);
 	return c->state == ROW_CREATED && !c->error && faccessat(e->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static enum run_state row_run_state(const struct container *c)
+/* With a restart under way it is restarting until it runs. */
+enum run_state row_run_state(const struct container *c)
 {
+	if (c->restart_due_ns || (c->state == ROW_STARTED && c->restart_count))
+		return RUN_RESTARTING;
 	return c->state == ROW_CREATED ? RUN_CREATED : RUN_EXITED;
 }
 
@@ -111,7 +117,7 @@ static int take_facts(struct engine *e, int dir, struct container *c, struct err
 	struct monitor_exit x;
 	struct monitor_state s = {0};
 	const char *why = NULL;
-	c->state = ROW_EXITED;
+	c->state = dir < 0 ? ROW_CUT : ROW_EXITED;
 	if (dir >= 0 && read_exit(dir, &x)) {
 		c->started_ns = x.started_ns;
 		c->finished_ns = x.finished_ns;
@@ -128,6 +134,8 @@ static int take_facts(struct engine *e, int dir, struct container *c, struct err
 		why = dir < 0 ? "the host went down while the container ran" : started ? "the container's monitor was killed" : "the start was cut off";
 	}
 	(void) e;
+	if (dir >= 0)
+		c->by_hand = restart_marked(dir, c->finished_ns);
 	return set_error(c, why) < 0 ? err_oom(err) : 0;
 }
 
@@ -153,9 +161,25 @@ int keep_mark(struct engine *e, const char *id, struct err *err)
 	return err_sys(err, dir < 0 ? dir : -errno, "marking the bundle");
 }
 
+/* The row as the end left it. @ret_restart: see restart_hand_over(). */
+static int save_end(struct engine *e, struct container *c, bool cut, int *ret_restart, struct err *err)
+{
+	c->restart_due_ns = 0;
+	if (!cut) /* else the daemon's start decides */
+		restart_judge(c);
+	_cleanup_close_ int fd = c->restart_due_ns ? restart_open(e, c, err) : -EBADF;
+	if (c->restart_due_ns && fd < 0)
+		return fd;
+	int rc = container_save_exit(e, c, err);
+	if (rc >= 0)
+		*ret_restart = take_fd(&fd);
+	return rc;
+}
+
 int reap_locked(struct engine *e, struct container *c, struct err *err)
 {
 	char cgroup[MONITOR_PATH_MAX];
+	int restart = -EBADF; /* owned by the last call */
 	_cleanup_close_ int dir = bundle_open(e, c->id);
 	if (dir < 0 && dir != -ENOENT)
 		return err_sys(err, dir, "reading the state of container %.12s", c->id);
@@ -169,16 +193,19 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	int code = c->exit_code;
 	bool goes = c->req->auto_remove && !(dir >= 0 && faccessat(dir, KEEP_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 	if (!goes) {
-		rc = container_save_exit(e, c, err);
+		rc = save_end(e, c, dir < 0, &restart, err);
 		rc = rc < 0 ? rc : fault_point("engine.reap.saved", err);
 		if (rc < 0)
 			return rc;
 	}
-	if (!goes && (rc = bundle_remove(e, c->id)) < 0)
+	if (!goes && (rc = bundle_remove(e, c->id)) < 0) {
+		restart_hand_over(e, c, restart);
 		return err_sys(err, rc, "removing the bundle of container %.12s", c->id);
+	}
 	fault_mark("engine.reap.bundle");
 	tell_end(e, c);
 	wait_notify_exit(e, c->id, code);
+	restart_hand_over(e, c, restart);
 	if (!goes)
 		return 0;
 	rc = remove_locked(e, c, /* volumes= */ true, err);
@@ -200,13 +227,15 @@ static int reap_fresh(struct engine *e, struct container *c, struct run_info *re
 	if (rc < 0 || ret->state != RUN_DEAD)
 		return rc;
 	rc = reap_locked(e, c, err);
-	ret->state = RUN_EXITED;
+	ret->state = rc == 0 ? row_run_state(c) : RUN_EXITED;
 	return rc;
 }
 
 int state_read(struct engine *e, struct container *c, bool locked, struct run_info *ret, struct err *err)
 {
 	int rc = state_peek(e, c, ret, err);
+	if (rc >= 0 && ret->state == RUN_RESTARTING && c->restart_due_ns)
+		return restart_look(e, c, locked, ret, err);
 	if (rc < 0 || ret->state != RUN_DEAD)
 		return rc;
 	/* whoever reaps is done in a moment, and only then the row tells the truth; whoever starts may take longer */

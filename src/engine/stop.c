@@ -10,6 +10,7 @@
 #include "engine/internal.h"
 
 #define KILL_PATIENCE_MS 10000
+#define STOP_TRIES 5 /* a restart policy may win in between */
 enum { SEQ_KILL = 1, SEQ_WAIT };
 
 /* A start under way counts as what it becomes: its process may have spoken to the client already, who now sends a signal. */
@@ -32,13 +33,21 @@ static int await_start(struct engine *e, struct container *c, struct run_info *i
 	return rc;
 }
 
+int run_find(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct run_info *info, struct err *err)
+{
+	int rc = container_find(e, caller->tenant, ref, c, err);
+	rc = rc < 0 ? rc : state_read(e, c, /* locked= */ false, info, err);
+	if (rc >= 0 && info->state != RUN_RUNNING && info->starting)
+		rc = await_start(e, c, info, err);
+	return MIN(rc, 0);
+}
+
 int running_find(struct engine *e, const struct caller *caller, const char *ref, struct container *c, struct err *err)
 {
 	struct run_info info;
-	int rc = container_find(e, caller->tenant, ref, c, err);
-	rc = rc < 0 ? rc : state_read(e, c, /* locked= */ false, &info, err);
-	if (rc >= 0 && info.state != RUN_RUNNING && info.starting)
-		rc = await_start(e, c, &info, err);
+	int rc = run_find(e, caller, ref, c, &info, err);
+	if (rc >= 0 && info.state == RUN_RESTARTING)
+		return restart_refuse(c, err);
 	return rc < 0 ? rc : info.state == RUN_RUNNING;
 }
 
@@ -123,34 +132,68 @@ static void tell_signal(struct engine *e, const struct container *c, int sig)
 	event_container(e, c, "kill", "signal", text, NULL);
 }
 
-int stop_container(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, bool event, struct err *err)
+static int stop_signal(const struct container_request *r, const char *signal, struct err *err)
 {
-	_cleanup_container_ struct container c = {0};
-	int rc = running_find(e, caller, ref, &c, err);
-	if (rc == 0)
-		return err_set(err, ERR_NOT_MODIFIED, "container %s is already stopped", c.name);
+	return signal_parse(!str_empty(signal) ? signal : str_empty(r->stop_signal) ? "TERM" : r->stop_signal, err);
+}
+
+/* It may have ended by itself at a moment when no mark was there yet, and be restarting or running anew. */
+static bool is_down(struct engine *e, const char *id)
+{
+	_cleanup_container_ struct container now = {0};
+	struct run_info info;
+	int rc = container_load(e, id, &now, NULL);
+	return rc == 0 || (rc > 0 && state_peek(e, &now, &info, NULL) >= 0 && info.state != RUN_RUNNING && info.state != RUN_RESTARTING);
+}
+
+/* What runs. Return: 1 it is stopped, 0 it was restarted meanwhile, <0. */
+static int stop_running(struct engine *e, const struct container *c, int timeout_s, const char *signal, struct err *err)
+{
+	struct err ignored;
+	int sig = stop_signal(c->req, signal, err);
+	int rc = sig < 0 ? sig : restart_mark(e, c, /* ending= */ true, err);
 	if (rc < 0)
 		return rc;
-	const char *text = !str_empty(signal) ? signal : str_empty(c.req->stop_signal) ? "TERM" : c.req->stop_signal;
-	int sig = signal_parse(text, err);
-	if (sig < 0)
-		return sig;
-	_cleanup_close_ int link = link_connect(e, c.id, err);
+	_cleanup_close_ int link = link_connect(e, c->id, err);
 	if (link >= 0) {
-		tell_signal(e, &c, sig);
-		rc = kill_and_wait(e, &c, link, sig, stop_timeout_ms(c.req, timeout_s), err);
+		tell_signal(e, c, sig);
+		rc = kill_and_wait(e, c, link, sig, stop_timeout_ms(c->req, timeout_s), err);
 	}
-	if (link >= 0 && rc >= 0) {
-		if (event)
-			event_container(e, &c, "stop", NULL);
-		return 0;
-	}
+	if (link >= 0 && rc >= 0)
+		return restart_is_wanted(c->req) ? is_down(e, c->id) : 1;
 	/* it may have ended by itself at this moment */
-	struct err ignored;
+	if (engine_reap(e, c->id, &ignored) == 0 && is_down(e, c->id))
+		return 1;
+	return restart_is_wanted(c->req) ? 0 : link < 0 ? link : rc;
+}
+
+/* Return: 1 it is stopped, 0 look again, <0. */
+static int stop_once(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, bool event, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
 	struct run_info info;
-	if (engine_reap(e, c.id, &ignored) == 0 && state_peek(e, &c, &info, &ignored) == 0 && info.state != RUN_RUNNING)
-		return 0;
-	return link < 0 ? link : rc;
+	int rc = run_find(e, caller, ref, &c, &info, err);
+	if (rc < 0)
+		return rc;
+	if (info.state == RUN_RESTARTING)
+		rc = restart_cancel(e, c.id, err);
+	else if (info.state == RUN_RUNNING)
+		rc = stop_running(e, &c, timeout_s, signal, err);
+	else
+		return err_set(err, ERR_NOT_MODIFIED, "container %s is already stopped", c.name);
+	if (rc > 0 && event)
+		event_container(e, &c, "stop", NULL);
+	return rc;
+}
+
+int stop_container(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, bool event, struct err *err)
+{
+	for (int i = 0; i < STOP_TRIES; i++) {
+		int rc = stop_once(e, caller, ref, timeout_s, signal, event, err);
+		if (rc != 0)
+			return MIN(rc, 0);
+	}
+	return err_set(err, ERR_SYSTEM, "container %.128s was started anew %d times while it was being stopped", ref, STOP_TRIES);
 }
 
 int engine_stop(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, struct err *err)
@@ -164,9 +207,13 @@ int engine_kill(struct engine *e, const struct caller *caller, const char *ref, 
 	int sig = str_empty(signal) ? SIGKILL : signal_parse(signal, err);
 	if (sig < 0)
 		return sig;
-	int rc = running_find(e, caller, ref, &c, err);
-	if (rc == 0)
+	struct run_info info;
+	int rc = run_find(e, caller, ref, &c, &info, err);
+	if (rc >= 0 && info.state == RUN_RESTARTING)
+		return MIN(restart_cancel(e, c.id, err), 0);
+	if (rc >= 0 && info.state != RUN_RUNNING)
 		return err_set(err, ERR_CONFLICT, "cannot kill container: %.128s: container %s is not running", ref, c.id);
+	rc = rc < 0 ? rc : restart_mark(e, &c, sig == SIGKILL || sig == stop_signal(c.req, NULL, NULL), err);
 	if (rc < 0)
 		return rc;
 	_cleanup_close_ int link = link_connect(e, c.id, err);

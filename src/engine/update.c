@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * New limits for a container that exists: merged into its request, checked as at create, written to its cgroups when it runs, then
+ * New limits, or another restart policy, for a container that exists: merged into its request, checked as at create, written to its cgroups when it runs, then
  * stored. Those that the kernel refuses change nothing in the record.
  */
 #include "base/fault.h"
@@ -89,6 +89,21 @@ static void take_back(struct engine *e, const char *id)
 		(void) apply(&old, &ignored); /* the error that is told is the first one */
 }
 
+static int merge_policy(struct container_request *r, const struct container_request *news, struct err *err)
+{
+	if (str_empty(news->restart_name))
+		return 0;
+	if (r->auto_remove && restart_is_wanted(news))
+		return err_set(err, ERR_CONFLICT, "Restart policy cannot be updated because AutoRemove is enabled for the container");
+	char *copy = strdup(news->restart_name);
+	if (!copy)
+		return err_oom(err);
+	free(r->restart_name);
+	r->restart_name = copy;
+	r->restart_max = news->restart_max;
+	return 0;
+}
+
 static int update_locked(struct engine *e, const struct caller *caller, struct container *c, const struct container_request *limits, char ***warnings, struct err *err)
 {
 	struct run_info info;
@@ -96,6 +111,7 @@ static int update_locked(struct engine *e, const struct caller *caller, struct c
 	int rc = state_read(e, c, /* locked= */ true, &info, err);
 	rc = rc < 0 ? rc : container_own_request(c, &own, err);
 	rc = rc < 0 ? rc : merge(own, limits, err);
+	rc = rc < 0 ? rc : merge_policy(own, limits, err);
 	rc = rc < 0 ? rc : recheck(c->req, err);
 	rc = rc < 0 ? rc : policy_check(e, caller, c->req, NULL, err);
 	rc = rc < 0 ? rc : limits_discard(c->tenant, own, warnings, err);
@@ -105,6 +121,8 @@ static int update_locked(struct engine *e, const struct caller *caller, struct c
 	rc = rc < 0 ? rc : fault_point("engine.update.applied", err);
 	rc = rc < 0 ? rc : container_save_request(e, c, err);
 	fault_mark("engine.update.saved");
+	if (rc >= 0 && c->restart_due_ns && !restart_is_wanted(c->req))
+		rc = restart_cancel_locked(e, c, err);
 	if (rc < 0 && live)
 		take_back(e, c->id);
 	if (rc < 0)
@@ -120,8 +138,6 @@ int engine_update(struct engine *e, const struct caller *caller, const char *ref
 	int rc = container_resolve(e, caller->tenant, ref, id, err);
 	if (rc < 0)
 		return rc;
-	if (!str_empty(limits->restart_name) && !str_eq(limits->restart_name, "no"))
-		return err_set(err, ERR_UNSUPPORTED, "RestartPolicy.Name (--restart): '%.32s': restart policies are not there yet", limits->restart_name);
 	_cleanup_close_ int lock = lock_take(e, id, err);
 	rc = lock < 0 ? lock : container_load(e, id, &c, err);
 	if (rc == 0) {

@@ -121,7 +121,7 @@ int engine_wait_begin(struct engine *e, const struct caller *caller, const char 
 		return rc;
 	}
 	w->finished_before = c.finished_ns;
-	if (cond == WAIT_NOT_RUNNING && info.state != RUN_RUNNING)
+	if (cond == WAIT_NOT_RUNNING && info.state != RUN_RUNNING && info.state != RUN_RESTARTING)
 		tell_one(e, w, c.exit_code);
 	*ret = w;
 	return 0;

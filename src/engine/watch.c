@@ -4,8 +4,10 @@
  * with its record. The connection stays open until the monitor has left, which tells it that nobody else need reap.
  */
 #include <errno.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -13,6 +15,7 @@
 #include "kernel/process.h"
 
 #define SEQ_WAIT 1000 /* above anything that the start used */
+#define KILLED_PATIENCE_MS 2000
 
 enum item_kind { ITEM_CONTAINER, ITEM_EXEC, ITEM_LEAVING };
 
@@ -21,7 +24,7 @@ struct item {
 	enum item_kind kind;
 	int fd;	  /* owned */
 	int link; /* owned; ITEM_LEAVING: stays open until the monitor has gone; else -EBADF */
-	pid_t pid;
+	pid_t pid; /* 0: not our child */
 	bool reap; /* ITEM_LEAVING: its container is still to be reaped */
 	char id[ID_LEN + 1];
 };
@@ -80,6 +83,20 @@ static void reap(struct engine *e, const char *id)
 	set_reaping(e, false);
 }
 
+/* Of a monitor that another process started: its socket closes a moment before it is gone for everybody. */
+static void await_monitor(struct engine *e, const char *id)
+{
+	struct container c = {0};
+	struct run_info info = {0};
+	memcpy(c.id, id, sizeof(c.id));
+	if (state_peek(e, &c, &info, NULL) < 0 || info.state != RUN_RUNNING)
+		return;
+	_cleanup_close_ int pidfd = process_pidfd(info.live.monitor_pid);
+	struct pollfd p = {pidfd, POLLIN, 0};
+	if (pidfd >= 0 && proc_is(info.live.monitor_pid, info.live.monitor_ticks))
+		(void) poll(&p, 1, KILLED_PATIENCE_MS); /* else the next look finds it */
+}
+
 /* The answer to WAIT; without one the monitor was killed (or gave us up), and its end makes the state readable. A monitor stays until its last
  * client has its output: nobody may wait for that here, where every container's end is handled. */
 static void container_exited(struct engine *e, struct item *it)
@@ -96,6 +113,8 @@ static void container_exited(struct engine *e, struct item *it)
 		it->pid = 0;
 		return;
 	}
+	if (!told && it->pid == 0)
+		await_monitor(e, it->id);
 	wait_monitor(it);
 	if (!told)
 		reap(e, it->id);
@@ -218,6 +237,15 @@ int watch_container(struct engine *e, const char *id, int fd_take, pid_t pid, st
 	return add(e, ITEM_CONTAINER, id, fd_take, pid, err);
 }
 
+void watch_adopt(struct engine *e, const char *id)
+{
+	if (watch_has(e, id))
+		return;
+	_cleanup_close_ int fd = link_connect(e, id, NULL);
+	if (fd >= 0 && watch_container(e, id, fd, /* pid= */ 0, &(struct err){0}) >= 0)
+		(void) take_fd(&fd);
+}
+
 int watch_exec(struct engine *e, const char *exec_id, int fd_take, struct err *err)
 {
 	struct monitor_exec_ref ref = {0};
@@ -274,7 +302,23 @@ void watch_settle(struct engine *e)
 	(void) pthread_mutex_unlock(&e->lock);
 }
 
-/* Containers that still run go on; their monitors see the connection close and will call the reaper. */
+/* A monitor looks whether we are there when its container has exited, behind its answer to WAIT. Once it can see that we go, either that answer is here
+ * already and the exit is ours to reap, or it will see it and call the reaper. */
+static void let_go(struct engine *e, struct item *it)
+{
+	struct pollfd p = {it->fd, POLLIN, 0};
+	if (it->kind == ITEM_LEAVING && it->reap && poll(&p, 1, KILLED_PATIENCE_MS) > 0) {
+		wait_monitor(it);
+		reap(e, it->id);
+	}
+	if (it->kind != ITEM_CONTAINER)
+		return;
+	(void) shutdown(it->fd, SHUT_WR); /* fails when it is gone, which is readable, too */
+	if (poll(&p, 1, 0) > 0)
+		container_exited(e, it);
+}
+
+/* Containers that still run go on. */
 void watch_stop(struct engine *e)
 {
 	struct watcher *w = e->watcher;
@@ -284,7 +328,8 @@ void watch_stop(struct engine *e)
 	(void) pthread_join(w->thread, NULL);
 	while (w->items) {
 		struct item *it = w->items;
-		w->items = it->next;
+		let_go(e, it);
+		unlink_item(e, it);
 		item_free(it);
 	}
 	safe_close(w->epfd);

@@ -662,7 +662,7 @@ class VerbTest(CliTest):
         e = self.engine({("GET", "/containers/web/logs"): logs})
         r = self.run_(e, "logs", "-f", "-n", "5", "-t", "--since", "2026-01-02T03:04:05.5Z", "--until", "1700000000", "web")
         self.assertEqual((r.code, r.out, r.err), (0, "one\n", "two\n"))
-        self.assertEqual(e.calls[0].query, {"stdout": "1", "stderr": "1", "follow": "1", "timestamps": "1", "tail": "5",
+        self.assertEqual(e.calls[0].query, {"stdout": "1", "stderr": "1", "follow": "1", "restarts": "1", "timestamps": "1", "tail": "5",
                                             "since": "1767323045.500000000", "until": "1700000000.000000000"})
         self.assertEqual(self.run_(e, "logs", "--since", "yesterday", "web").code, 1)
 

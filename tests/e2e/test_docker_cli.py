@@ -500,7 +500,8 @@ class Docker(daemon.DaemonTest):
                   if os.path.exists(os.path.join(path, f))]
         self.assertEqual(sorted(set(limits)), sorted({"55", str(96 << 20)}))
         self.assertFails(self.docker("update", "--memory", "1m", name, check=False), 1, "memory")
-        self.assertFails(self.docker("update", "--restart", "always", name, check=False), 1, "restart")
+        self.docker("update", "--restart", "on-failure:3", name)
+        self.assertEqual(self.field(name, "{{.HostConfig.RestartPolicy.Name}} {{.HostConfig.RestartPolicy.MaximumRetryCount}}"), "on-failure 3")
         self.docker("stop", name)
         self.docker("update", "--pids-limit", "33", name)
         self.docker("start", name)

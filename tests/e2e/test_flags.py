@@ -377,7 +377,7 @@ class Privileges(CofferTest):
 
 class Refused(CofferTest):
     def test_flags_of_docker_that_are_not_there_are_refused_by_name(self):
-        for flags in (["-p", "8080:80"], ["--publish", "80"], ["-P"], ["--link", "x"], ["--dns", "1.1.1.1"], ["--add-host", "a:1.2.3.4"], ["--gpus", "all"], ["--restart", "always"], 
+        for flags in (["-p", "8080:80"], ["--publish", "80"], ["-P"], ["--link", "x"], ["--dns", "1.1.1.1"], ["--add-host", "a:1.2.3.4"], ["--gpus", "all"], 
                       ["--pid", "host"], ["--ipc", "host"], ["--uts", "host"], ["--cgroupns", "host"], ["--network", "bridge"], ["--health-cmd", "x"],
                       ["--ip", "1.2.3.4"], ["--mac-address", "02:00:00:00:00:01"], ["--platform", "linux/riscv64"], ["--volumes-from", "x"]):
             word = flags[0].lstrip("-")

@@ -66,6 +66,10 @@ static void test_config(void **state)
 	golden("--entrypoint= img", "{\"Image\":\"img\",\"Entrypoint\":[\"\"]," OUT ",\"HostConfig\":{}}");
 	golden("--entrypoint /bin/x -w /w -u 1:2 -h host img a",
 	       "{\"Image\":\"img\",\"Cmd\":[\"a\"],\"Entrypoint\":[\"/bin/x\"],\"Hostname\":\"host\",\"User\":\"1:2\",\"WorkingDir\":\"/w\"," OUT ",\"HostConfig\":{}}");
+	golden("--restart on-failure:5 --health-cmd ok --health-interval 1m30s --health-retries 2 img",
+	       "{\"Image\":\"img\"," OUT ",\"Healthcheck\":{\"Test\":[\"CMD-SHELL\",\"ok\"],\"Interval\":90000000000,\"Retries\":2},"
+	       "\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"on-failure\",\"MaximumRetryCount\":5}}}");
+	golden("--restart no --rm img", "{\"Image\":\"img\"," OUT ",\"HostConfig\":{\"RestartPolicy\":{\"Name\":\"no\"},\"AutoRemove\":true}}");
 	golden("--stop-signal INT --stop-timeout 0 --no-healthcheck img",
 	       "{\"Image\":\"img\"," OUT ",\"StopSignal\":\"INT\",\"StopTimeout\":0,\"Healthcheck\":{\"Test\":[\"NONE\"]},\"HostConfig\":{}}");
 	golden("-l a=1 -l b -l a=2 -e X=1 img", "{\"Image\":\"img\"," OUT ",\"Env\":[\"X=1\"],\"Labels\":{\"b\":\"\",\"a\":\"2\"},\"HostConfig\":{}}");
@@ -163,12 +167,16 @@ static void test_refusals(void **state)
 	refused("--security-opt systempaths=x img", "unconfined only");
 	refused("--cpus many img", "number of CPUs");
 	refused("--network bridge img", "--network bridge is not there yet");
-	refused("--restart always img", "--restart always is not there yet");
 	refused("--device-read-bps vda:1 img", "absolute path");
 	refused("--device-read-bps /dev/vda img", "absolute path");
 	refused("--device-write-bps /dev/vda:1q img", "--device-write-bps");
 	refused("--device-read-iops /dev/vda:1k img", "whole one");
 	refused("--memory-swappiness 101 img", "0 to 100");
+	refused("--restart on-failure:x img", "maximum retry count must be an integer");
+	refused("--rm --restart always img", "cannot specify both --restart and --rm");
+	refused("--no-healthcheck --health-cmd x img", "--no-healthcheck conflicts with --health-* options");
+	refused("--health-interval soon img", "use a duration");
+	refused("--health-retries -1 img", "--health-retries cannot be negative");
 	refused("-a stdfoo img", "STDIN, STDOUT and STDERR");
 	refused("-e =x img", "invalid environment variable");
 	refused("--env-file /nonexistent/env img", "reading '/nonexistent/env'");

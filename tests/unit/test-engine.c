@@ -169,7 +169,7 @@ static void test_policy(void **state)
 		{"", ",\"IpcMode\":\"shareable\"", 0, ""},
 		{"", ",\"UsernsMode\":\"host\"", ERR_DENIED, "--userns"},
 		{"", ",\"UsernsMode\":\"keep-id\"", ERR_INVALID, "keep-id"},
-		{"", ",\"RestartPolicy\":{\"Name\":\"always\"}", ERR_UNSUPPORTED, "--restart"},
+		{"", ",\"RestartPolicy\":{\"Name\":\"always\"}", 0, ""},
 		{"", ",\"PublishAllPorts\":true", ERR_UNSUPPORTED, "--publish"},
 		{"", ",\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", ERR_UNSUPPORTED, "--publish"},
 		{"", ",\"Dns\":[\"1.1.1.1\"]", ERR_UNSUPPORTED, "--dns"},

@@ -7,7 +7,8 @@
  *     'c' + one end of a stream  --------->  a thread serves HTTP on it
  *     close(control)  -------------------->  answers what is under way, reaps
  *     read(done)      <--------------------  one byte: its verdict; closing the state is nobody's wait
- * `coffer reap ID` is for the monitor: the engine's share of a container's end when nobody waited for it.
+ * `coffer reap ID` is for the monitor: the engine's share of a container's end when nobody waited for it. `coffer restart-wait ID` is for the engine: the
+ * process that waits for the delay of a restart policy when there is no daemon.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -130,6 +131,27 @@ static int reap(const char *id)
 	return r < 0 ? EXIT_ENGINE : 0;
 }
 
+/* Small until it is due: nothing of the engine is touched before. */
+static int restart_wait(const char *id)
+{
+	const char *run = getenv("COFFER_RUN");
+	struct engine *e = NULL;
+	struct err err = {};
+	int r = engine_restart_wait(str_empty(run) ? "/run/coffer" : run, id);
+	if (r <= 0)
+		return r < 0 ? EXIT_ENGINE : 0;
+	(void) prctl(PR_SET_NAME, "coffer-restart");
+	r = open_engine(&e, &err);
+	if (r == 0) {
+		r = engine_restart_due(e, id, &err);
+		engine_settle(e);
+		(void) engine_close(e);
+	}
+	if (r < 0)
+		log_error("restarting %.64s: %s", id, err.msg);
+	return r < 0 ? EXIT_ENGINE : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct child child = {};
@@ -141,5 +163,7 @@ int main(int argc, char **argv)
 		return fault_list() < 0;
 	if (argc == 3 && str_eq(argv[1], "reap"))
 		return reap(argv[2]);
+	if (argc == 3 && str_eq(argv[1], "restart-wait"))
+		return restart_wait(argv[2]);
 	return finish(&child, cli_main(argc, argv, &embedded));
 }

@@ -4,6 +4,7 @@
  * recorded by whoever looks next. It holds no state that a kill could lose but the newest events and the execs' exit codes.
  *   main thread       accepts; a thread for each connection (api/server.c)
  *   tidier            empties the trash behind removals, whoever put something there
+ *   restarter         carries out restart policies
  * Nothing here forks: monitors are spawned by the engine (posix_spawn).
  */
 #include <errno.h>
@@ -190,7 +191,7 @@ static void helper_end(struct helper *h)
 /* Serve until a signal. The helpers see the same signal. */
 static int serve(struct engine *e, const struct listeners *l, int stop_fd, struct err *err)
 {
-	struct helper helpers[] = {{e, stop_fd, engine_tidier}};
+	struct helper helpers[] = {{e, stop_fd, engine_tidier}, {e, stop_fd, engine_restarter}};
 	int r = 0;
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(helpers); i++)
 		r = helper_start(&helpers[i], err);
