@@ -7,6 +7,7 @@
 #include "api/internal.h"
 #include "base/clock.h"
 
+#define VERSION_IMAGE_CONFIG 50 /* before, an image's Config had the members of a container's */
 #define VERSION_NO_CONTAINER 45
 #define VERSION_NO_VIRTUAL_SIZE 44
 #define VERSION_NO_NONE_TAGS 43
@@ -270,9 +271,21 @@ int image_usage_write(struct call *c, struct json_writer *w, struct err *err)
 	return r;
 }
 
-static void write_config(struct json_writer *w, const char *key, const struct image_config *cfg)
+/* What a container's configuration has and an image's never meant. */
+static void write_container_members(struct json_writer *w)
+{
+	static const char *const texts[] = {"Hostname", "Domainname", "Image"}, *const flags[] = {"AttachStdin", "AttachStdout", "AttachStderr", "Tty", "OpenStdin", "StdinOnce"};
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		jw_str(w, texts[i], "");
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		jw_bool(w, flags[i], false);
+}
+
+static void write_config(struct json_writer *w, const char *key, const struct image_config *cfg, int minor)
 {
 	jw_obj(w, key);
+	if (minor < VERSION_IMAGE_CONFIG)
+		write_container_members(w);
 	jw_str(w, "User", cfg->user ? cfg->user : "");
 	if (cfg->exposed_ports)
 		write_keys(w, "ExposedPorts", cfg->exposed_ports);
@@ -306,9 +319,9 @@ static void write_inspect(struct json_writer *w, const struct image *i, int mino
 	jw_str(w, "Author", cfg->author ? cfg->author : "");
 	if (minor < VERSION_NO_CONTAINER) { /* of the container that it was committed from: clients of old look into it */
 		jw_str(w, "Container", "");
-		write_config(w, "ContainerConfig", cfg);
+		write_config(w, "ContainerConfig", cfg, minor);
 	}
-	write_config(w, "Config", cfg);
+	write_config(w, "Config", cfg, minor);
 	jw_str(w, "Architecture", cfg->architecture ? cfg->architecture : "");
 	if (cfg->variant)
 		jw_str(w, "Variant", cfg->variant);

@@ -4,6 +4,8 @@
 
 #include "api/internal.h"
 
+#define VERSION_NO_BRIDGE_NF 50
+
 int ping_handler(struct call *c, struct err *err)
 {
 	c->headers = "Builder-Version: 1\r\nSwarm: inactive\r\nCache-Control: no-cache, no-store, must-revalidate\r\nPragma: no-cache\r\n";
@@ -62,7 +64,14 @@ int version_handler(struct call *c, struct err *err)
 
 int info_handler(struct call *c, struct err *err)
 {
-	return engine_info(c->engine, c->caller, &c->w, err);
+	jw_obj(&c->w, NULL);
+	int r = engine_info(c->engine, c->caller, &c->w, err);
+	if (c->minor < VERSION_NO_BRIDGE_NF) { /* nobody here filters what crosses a bridge by iptables' own hook */
+		jw_bool(&c->w, "BridgeNfIptables", false);
+		jw_bool(&c->w, "BridgeNfIp6tables", false);
+	}
+	jw_end(&c->w);
+	return r;
 }
 
 /* There is nothing of either kind to be pruned; `docker system prune` asks for all of them and stops at the first that fails. */

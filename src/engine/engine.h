@@ -197,5 +197,5 @@ int engine_events_keep(struct engine *e, struct err *err);
 /** engine_image_event() - tell that @action ("load", "tag") was done to image @ref. */
 void engine_image_event(struct engine *e, const struct caller *c, const char *action, const char *ref);
 
-/** engine_info() - body of GET /info. */
+/** engine_info() - the members of GET /info, in an object that the caller has begun. */
 int engine_info(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);

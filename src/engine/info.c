@@ -129,7 +129,6 @@ int engine_info(struct engine *e, const struct caller *caller, struct json_write
 	rc = rc < 0 ? rc : count_images(e, caller->tenant, &images, err);
 	if (rc < 0)
 		return rc;
-	jw_obj(w, NULL);
 	jw_str(w, "ID", "");
 	jw_int(w, "Containers", n.all);
 	jw_int(w, "ContainersRunning", n.running);
@@ -153,6 +152,5 @@ int engine_info(struct engine *e, const struct caller *caller, struct json_write
 		jw_arr(w, lists[i]);
 		jw_end(w);
 	}
-	jw_end(w);
 	return 0;
 }

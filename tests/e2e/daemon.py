@@ -19,6 +19,7 @@ import time
 import urllib.parse
 
 import coffer
+import engine_api
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -54,8 +55,15 @@ class Answer:
 class Client:
     """One call a connection. `body`: bytes, or what becomes JSON."""
 
+    complaints = []  # of every client of this process: what does not fit the Engine API's description, where there is one
+
     def __init__(self, path):
         self.path = path
+        self.judge = engine_api.find()
+
+    def note(self, method, target, answer):
+        if self.judge and (not target.startswith("/v") or target.startswith(("/v1.50/", "/version", "/volumes"))):
+            self.complaints += self.judge.problems(method, target, answer.status, answer.headers.get("content-type"), answer.body)
 
     def __call__(self, method, target, body=None, headers=(), query=None, timeout=30):
         c = UnixConnection(self.path, timeout)
@@ -68,7 +76,9 @@ class Client:
         try:
             c.request(method, target, body, head)
             r = c.getresponse()
-            return Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
+            answer = Answer(r.status, {k.lower(): v for k, v in r.getheaders()}, r.read())
+            self.note(method, target, answer)
+            return answer
         finally:
             c.close()
 
@@ -171,7 +181,8 @@ class DaemonTest(coffer.CofferTest):
 
     @classmethod
     def tearDownClass(cls):
-        problems = []
+        problems = [f"answers that do not fit the Engine API's description: {sorted(set(Client.complaints))}"] if Client.complaints else []
+        Client.complaints.clear()
         if cls.daemon and cls.daemon.proc.poll() is None:
             code, seconds = cls.daemon.stop()
             if code != 0:

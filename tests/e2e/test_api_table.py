@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/engine-api.md against the Engine API's own description and against cofferd.
 
-The description (engine-api.yaml, API 1.50) is not part of the repository: it lies in shared/ beside the checkout, or where COFFER_ENGINE_API
-says. Its paths and fields must all have rows; the rows must be true of the daemon; what the daemon answers must fit the description's schemas.
+The description (engine-api.yaml, API 1.50; engine_api.py) is not part of the repository. Its paths and fields must all have rows; the rows must be
+true of the daemon; what the daemon answers must fit the description's schemas.
 """
 
 import json
@@ -14,20 +14,9 @@ import unittest
 
 import coffer
 import daemon
-
-try:
-    import yaml
-except ImportError:  # python3-yaml is in tools/deps
-    yaml = None
+import engine_api
 
 TABLE = os.path.join(coffer.SOURCE, "docs", "engine-api.md")
-METHODS = ("get", "post", "put", "delete", "head")
-NULLABLE = {"MemorySwappiness", "ExitCode"}  # docker writes null for "unset" and "still running"
-OURS = {"IdMappings", "UidMaps", "GidMaps", "IDMap", "InheritedMounts"}  # docs/api-extensions.md
-
-
-def description_path():
-    return os.environ.get("COFFER_ENGINE_API") or os.path.join(os.path.dirname(coffer.SOURCE), "shared", "engine-api.yaml")
 
 
 def rows(heading, columns):
@@ -45,88 +34,14 @@ def fields():
     return [(name, state, json.loads(value.strip("`").replace("\\|", "|")), note) for name, state, value, note in rows("Fields", 4)]
 
 
-class Schema:
-    """The part of swagger 2.0 that the description uses."""
-
-    def __init__(self, path):
-        with open(path) as f:
-            self.doc = yaml.load(f, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-    def resolve(self, s):
-        while "$ref" in s:
-            node = self.doc
-            for part in s["$ref"].removeprefix("#/").split("/"):
-                node = node[part]
-            s = node
-        return s
-
-    def properties(self, s):
-        """(properties, required) of an object, allOf merged."""
-        s = self.resolve(s)
-        props, required = dict(s.get("properties", {})), set(s.get("required", []))
-        for part in s.get("allOf", []):
-            p, r = self.properties(part)
-            props.update(p)
-            required |= r
-        return props, required
-
-    def answer(self, method, path, status):
-        return self.doc["paths"][path][method.lower()]["responses"][status].get("schema")
-
-    def check(self, s, value, where, found):
-        """Append to @found what of @value does not fit."""
-        s = self.resolve(s)
-        kind = s.get("type") or ("object" if "allOf" in s or "properties" in s else None)
-        if value is None:
-            # Go writes an empty slice, map or pointer as null: docker does so for these kinds
-            if kind not in ("object", "array") and not s.get("x-nullable") and where.rsplit(".", 1)[-1] not in NULLABLE:
-                found.append(f"{where}: null")
-            return
-        test = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "number": (int, float)}.get(kind)
-        if test and (not isinstance(value, test) or (kind in ("integer", "number") and isinstance(value, bool))):
-            found.append(f"{where}: {value!r} is no {kind}")
-        elif kind == "array":
-            for i, v in enumerate(value):
-                self.check(s.get("items", {}), v, f"{where}[{i}]", found)
-        elif kind == "object":
-            self.check_object(s, value, where, found)
-        elif s.get("enum") and value not in s["enum"]:
-            found.append(f"{where}: {value!r} is none of {s['enum']}")
-        elif s.get("format") == "dateTime" and not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", value):
-            found.append(f"{where}: {value!r} is no time")
-        if s.get("pattern") and isinstance(value, str) and not re.search(s["pattern"], value):
-            found.append(f"{where}: {value!r} does not match {s['pattern']}")
-
-    def check_object(self, s, value, where, found):
-        props, required = self.properties(s)
-        more = s.get("additionalProperties")
-        for key in required - set(value):
-            found.append(f"{where}.{key}: missing")
-        for key, v in value.items():
-            if key in props:
-                self.check(props[key], v, f"{where}.{key}", found)
-            elif isinstance(more, dict):
-                self.check(more, v, f"{where}.{key}", found)
-            elif props and key not in OURS:
-                found.append(f"{where}.{key}: unknown")
-
-
-def described(test):
-    if yaml is None:
-        raise AssertionError("python3-yaml is missing: tools/deps test")
-    if not os.path.exists(description_path()):
-        test.skipTest("the Engine API's description is not beside this checkout")
-    return Schema(description_path())
-
-
 class Rows(unittest.TestCase):
     """Completeness: needs no daemon."""
 
     def setUp(self):
-        self.schema = described(self)
+        self.schema = engine_api.load(self)
 
     def test_every_path_has_a_row(self):
-        want = {(m.upper(), p) for p, item in self.schema.doc["paths"].items() for m in item if m in METHODS}
+        want = {(m.upper(), p) for p, item in self.schema.doc["paths"].items() for m in item if m in engine_api.METHODS}
         have = [(m, p) for m, p, _ in paths()]
         self.assertEqual(len(have), len(set(have)), "a row is there twice")
         self.assertEqual(sorted(want - set(have)), [], "paths without a row")
@@ -229,7 +144,7 @@ class Facts(daemon.DaemonTest):
         self.assertEqual(found, [])
 
     def test_answers_fit_the_description(self):
-        schema = described(self)
+        schema = engine_api.load(self)
         life = self.started("sh", "-c", "while :; do sleep 1; done", name="life", host={"Memory": 64 << 20, "Binds": ["vol:/v"]}, Labels={"a": "b"}, ExposedPorts={"80/tcp": {}}, Tty=True)
         over = self.started("true")
         self.api("POST", f"/containers/{over}/wait")

@@ -28,6 +28,8 @@ static void add(struct strbuf *b, const char *s, size_t n)
 			strbuf_adds(b, "\\(ti");
 		else
 			strbuf_addc(b, s[i]);
+		if (strchr(",|/=", s[i]) && i + 1 < n && s[i + 1] != ' ')
+			strbuf_adds(b, "\\:"); /* a long word may be broken here */
 	}
 }
 
