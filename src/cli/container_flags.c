@@ -83,6 +83,7 @@ static int set_pull(void *field, const char *value, struct err *err)
 }
 
 static const struct flag common_rows[] = {
+	{"add-host", 0, FLAG_LIST, O(add_host), "name:address", "Add a line to /etc/hosts (host-gateway: the host as it is seen from there)"},
 	{"annotation", 0, FLAG_LIST, O(annotations), "key=value", "Add an annotation to the runtime document"},
 	{"attach", 'a', FLAG_LIST, O(attach), "stream", "Attach to stdin, stdout or stderr"},
 	{"blkio-weight", 0, FLAG_INT, O(blkio_weight), "n", "Block I/O weight relative to other containers (10 to 1000)"},
@@ -106,6 +107,10 @@ static const struct flag common_rows[] = {
 	{"device-read-iops", 0, FLAG_LIST, O(device_read_iops), "device:n", "Limit reading from a device, in operations a second"},
 	{"device-write-bps", 0, FLAG_LIST, O(device_write_bps), "device:bytes", "Limit writing to a device, in bytes a second"},
 	{"device-write-iops", 0, FLAG_LIST, O(device_write_iops), "device:n", "Limit writing to a device, in operations a second"},
+	{"dns", 0, FLAG_LIST, O(dns), "address", "Ask this name server instead of the host's"},
+	{"dns-opt", 0, FLAG_LIST, O(dns_options), NULL, NULL},
+	{"dns-option", 0, FLAG_LIST, O(dns_options), "option", "An option of resolv.conf, such as ndots:2, instead of the host's"},
+	{"dns-search", 0, FLAG_LIST, O(dns_search), "domain", "Search names in this domain instead of the host's (.: in none)"},
 	{"domainname", 0, FLAG_STR, O(domainname), "name", "NIS domain name"},
 	{"entrypoint", 0, FLAG_STR, O(entrypoint), "command", "Replace the image's entrypoint (\"\" resets it)"},
 	{"env", 'e', FLAG_LIST, O(env), "key[=value]", "Set an environment variable (without a value: the caller's)"},
@@ -206,14 +211,9 @@ const struct flag_table run_flags = FLAG_TABLE(run_rows);
 #define REFUSED(name_, why_) {.name = (name_), .kind = FLAG_REFUSED, .help = (why_)}
 #define REFUSED_BOOL(name_, why_) {.name = (name_), .kind = FLAG_REFUSED_BOOL, .help = (why_)}
 static const struct flag refused_rows[] = {
-	REFUSED("add-host", NO_NAMES),
 	REFUSED("cpu-count", "it exists on Windows only"),
 	REFUSED("cpu-percent", "it exists on Windows only"),
 	REFUSED_BOOL("disable-content-trust", NO_REGISTRY),
-	REFUSED("dns", NO_NAMES),
-	REFUSED("dns-opt", NO_NAMES),
-	REFUSED("dns-option", NO_NAMES),
-	REFUSED("dns-search", NO_NAMES),
 	REFUSED("expose", NO_PORTS),
 	REFUSED("gpus", "device requests need a driver; add single devices with --device"),
 	REFUSED("io-maxbandwidth", "it exists on Windows only"),

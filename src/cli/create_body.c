@@ -44,6 +44,24 @@ static void put_strv(struct json_writer *w, const char *key, char *const *v)
 		jw_strv(w, key, v);
 }
 
+/* As docker's client sends them: "name=address" and "name:[v6]" become "name:address". */
+static void put_extra_hosts(struct json_writer *w, char *const *v)
+{
+	if (v)
+		jw_arr(w, "ExtraHosts");
+	STRV_FOREACH (entry, v) {
+		size_t n = strcspn(entry, ":=");
+		size_t len = entry[n] ? strlen(entry + n + 1) : 0, brackets = len > 2 && entry[n + 1] == '[' && entry[n + len] == ']';
+		char text[512];
+		if (len && str_format(text, sizeof(text), "%.*s:%.*s", (int) n, entry, (int) (len - 2 * brackets), entry + n + 1 + brackets) >= 0)
+			jw_str(w, NULL, text);
+		else
+			jw_str(w, NULL, entry); /* the engine says what is wrong with it */
+	}
+	if (v)
+		jw_end(w);
+}
+
 /* "key=value" entries as an object; the last one of a key wins, as in docker. */
 static int put_map(struct json_writer *w, const char *key, char *const *v, const char *flag, struct err *err)
 {
@@ -486,6 +504,10 @@ static void put_identity(struct json_writer *w, const struct container_options *
 	put_strv(w, "UidMaps", o->uidmap);
 	put_strv(w, "GidMaps", o->gidmap);
 	put_strv(w, "GroupAdd", o->group_add);
+	put_strv(w, "Dns", o->dns);
+	put_strv(w, "DnsSearch", o->dns_search);
+	put_strv(w, "DnsOptions", o->dns_options);
+	put_extra_hosts(w, o->add_host);
 	put_strv(w, "CapAdd", o->cap_add);
 	put_strv(w, "CapDrop", o->cap_drop);
 	put_bool(w, "Privileged", o->privileged);

@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "engine/etc.h"
 #include "engine/internal.h"
 #include "engine/share.h"
 #include "seccomp/cache.h"
 
 #define CONFIG_MAX (4u << 20)
-#define RESOLV_MAX 65536
+#define HOST_FILE_MAX 65536
 
 int bundle_open(struct engine *e, const char *id)
 {
@@ -76,47 +77,23 @@ int seccomp_prepare(struct engine *e, const struct container_request *req, char 
 
 /* Generated files */
 
-static int write_one(int dir, const char *name, const char *text, size_t len, mode_t mode, struct err *err)
+/* hosts, hostname, resolv.conf */
+static int write_etc(int dir, const struct container *c, struct err *err)
 {
-	_cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
-	int rc = fd < 0 ? -errno : write_all(fd, text, len);
-	if (rc >= 0 && mode != 0600 && fchmod(fd, mode) < 0) /* whatever the umask is */
-		rc = -errno;
-	return rc < 0 ? err_sys(err, rc, "writing '%s' into the bundle", name) : 0;
-}
-
-static int write_hosts(int dir, const struct container *c, struct err *err)
-{
-	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(4096);
-	char host[65];
-	hostname_of(c, host);
-	strbuf_adds(&b, "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\n"
-			"ff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n");
-	if (str_empty(c->req->domainname))
-		strbuf_addf(&b, "127.0.0.1\t%s\n", host);
-	else
-		strbuf_addf(&b, "127.0.0.1\t%s.%s %s\n", host, c->req->domainname, host);
-	if (strbuf_err(&b) < 0)
-		return err_oom(err);
-	return write_one(dir, "hosts", b.s, b.len, 0644, err);
-}
-
-static int write_hostname(int dir, const struct container *c, struct err *err)
-{
-	char text[80];
-	char host[65];
-	hostname_of(c, host);
-	int n = str_format(text, sizeof(text), "%s\n", host);
-	return write_one(dir, "hostname", text, (size_t) n, 0644, err);
-}
-
-/* The host's resolver with the host's network; without one there is nobody to ask. */
-static int write_resolv(int dir, const struct container *c, struct err *err)
-{
-	static const char none[] = "# no network: no name servers\n";
-	_cleanup_free_ char *text = NULL;
-	ssize_t n = network_is_host(c->req) ? read_file(AT_FDCWD, "/etc/resolv.conf", RESOLV_MAX, &text) : -ENOENT;
-	return n < 0 ? write_one(dir, "resolv.conf", none, sizeof(none) - 1, 0644, err) : write_one(dir, "resolv.conf", text, (size_t) n, 0644, err);
+	_cleanup_free_ char *hosts = NULL, *resolv = NULL;
+	char hostname[65];
+	struct etc e = {.resolver = ETC_RESOLVER_NONE, .req = c->req, .hostname = hostname};
+	hostname_of(c, hostname);
+	if (network_is_host(c->req)) {
+		e.resolver = ETC_RESOLVER_HOST;
+		e.gateway[0] = "127.0.0.1";
+		e.gateway[1] = "::1";
+		if (read_file(AT_FDCWD, "/etc/hosts", HOST_FILE_MAX, &hosts) >= 0) /* a host may do without */
+			e.host_hosts = hosts;
+		if (read_file(AT_FDCWD, "/etc/resolv.conf", HOST_FILE_MAX, &resolv) >= 0)
+			e.host_resolv = resolv;
+	}
+	return etc_write(dir, &e, err);
 }
 
 static int write_config(int dir, const struct bundle_plan *b, struct err *err)
@@ -125,16 +102,18 @@ static int write_config(int dir, const struct bundle_plan *b, struct err *err)
 	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(CONFIG_MAX);
 	int rc = bundle_spec(b, &s, err);
 	rc = rc < 0 ? rc : runtime_spec_write(s, &out, err);
-	return rc < 0 ? rc : write_one(dir, "config.json", out.s, out.len, 0600, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int fd = openat(dir, "config.json", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	rc = fd < 0 ? -errno : write_all(fd, out.s, out.len);
+	return rc < 0 ? err_sys(err, rc, "writing 'config.json' into the bundle") : 0;
 }
 
 static int write_all_files(int dir, const struct bundle_plan *b, struct err *err)
 {
 	static const char *const seen[] = {"hosts", "hostname", "resolv.conf"}; /* by the container */
 	int rc = write_config(dir, b, err);
-	rc = rc < 0 ? rc : write_hosts(dir, b->c, err);
-	rc = rc < 0 ? rc : write_hostname(dir, b->c, err);
-	rc = rc < 0 ? rc : write_resolv(dir, b->c, err);
+	rc = rc < 0 ? rc : write_etc(dir, b->c, err);
 	return rc < 0 ? rc : labels_bundle(b->labels, dir, seen, ARRAY_LEN(seen), err);
 }
 

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/num.h"
+#include "engine/etc.h"
 #include "engine/internal.h"
 #include "engine/share.h"
 
@@ -41,10 +42,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 	} rows[] = {
 		{json_has(r->port_bindings_json), "HostConfig.PortBindings (--publish)"},
 		{r->publish_all_ports, "HostConfig.PublishAllPorts (--publish-all)"},
-		{r->dns != NULL, "HostConfig.Dns (--dns)"},
-		{r->dns_search != NULL, "HostConfig.DnsSearch (--dns-search)"},
-		{r->dns_options != NULL, "HostConfig.DnsOptions (--dns-option)"},
-		{r->extra_hosts != NULL, "HostConfig.ExtraHosts (--add-host)"},
 		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
 		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
 		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},
@@ -225,7 +222,7 @@ static int check_security(const struct container_request *r, struct err *err)
 int policy_check(const struct engine *e, const struct caller *c, const struct container_request *req, char ***warnings, struct err *err)
 {
 	static int (*const checks[])(const struct container_request *, struct err *) = {
-		check_missing, check_env, check_hostname, check_process, check_sysctls, check_mounts, check_log, check_security,
+		check_missing, check_env, check_hostname, etc_check, check_process, check_sysctls, check_mounts, check_log, check_security,
 	};
 	int rc = shares_check(e, req, err);
 	rc = rc < 0 ? rc : check_userns(e, req, err);

@@ -375,9 +375,53 @@ class Privileges(CofferTest):
                 self.assertNotEqual(r.code, 0, f"{flags} {node}: {r}")
 
 
+class Names(CofferTest):
+    """/etc/hosts, /etc/hostname and /etc/resolv.conf."""
+
+    def etc(self, name, *flags, **more):
+        return self.sh(f"cat /etc/{name}", *flags, **more).lines
+
+    def test_add_host(self):
+        lines = self.etc("hosts", "--add-host", "db:10.1.2.3", "--add-host", "six=[fd00::5]", "--add-host", "db:10.1.2.4", "--hostname", "me")
+        for line in ("10.1.2.3\tdb", "10.1.2.4\tdb", "fd00::5\tsix", "127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", "127.0.0.1\tme"):
+            self.assertIn(line, lines)
+        for value in ("db", "db:", ":10.1.2.3", "db:10.1.2", "d b:10.1.2.3", "db:10.1.2.3\n10.9.9.9 evil", "db\n:10.1.2.3", "db:nowhere", "-x:10.1.2.3"):
+            self.assertRefused("run", "--network", "none", "--add-host", value, "busybox", "true", words=["ExtraHosts"])
+
+    def test_host_gateway_needs_one(self):
+        self.assertRefused("run", "--network", "none", "--add-host", "host.docker.internal:host-gateway", "busybox", "true", words=["gateway"])
+
+    def test_domainname(self):
+        self.assertIn("127.0.0.1\tweb.example.org web", self.etc("hosts", "--hostname", "web", "--domainname", "example.org"))
+        self.assertEqual(self.etc("hostname", "--hostname", "web", "--domainname", "example.org"), ["web"])
+
+    def test_dns(self):
+        lines = self.etc("resolv.conf", "--dns", "9.9.9.9", "--dns=2620:fe::fe", "--dns-search", "a.example", "--dns-search", "b.example", "--dns-option", "ndots:3", "--dns-opt", "timeout:1")
+        self.assertEqual(lines[1:], ["nameserver 9.9.9.9", "nameserver 2620:fe::fe", "search a.example b.example", "options ndots:3 timeout:1"])
+        for flag, values in (("--dns", ("x", "1.1.1.1\nnameserver 6.6.6.6", "1.1.1", "fe80::1%eth0", "1.1.1.1 2.2.2.2")), ("--dns-search", ("a b", "a\nb", "", "-a")), ("--dns-option", ("a b", "a\nb", "", "a#b"))):
+            for value in values:
+                self.assertRefused("run", "--network", "none", flag, value, "busybox", "true", words=[flag.replace("-", "")])
+
+    def test_no_network_asks_nobody(self):
+        self.assertFalse([line for line in self.etc("resolv.conf") if not line.startswith("#")])
+        self.assertEqual(self.etc("resolv.conf", "--dns", "9.9.9.9", "--dns-search", ".")[1:], ["nameserver 9.9.9.9"])
+
+    def test_the_hosts_network_has_the_hosts_names(self):
+        host = {"env": {"COFFER_ALLOW_HOST": "network"}}
+        run = lambda name, *flags: self.coffer("run", "--rm", "--network", "host", *flags, "busybox", "cat", f"/etc/{name}", **host).lines  # noqa: E731
+        words = lambda lines: sorted(" ".join(line.split()) for line in lines if line.split() and line.split()[0] in ("nameserver", "search"))  # noqa: E731
+        self.assertEqual(words(run("resolv.conf")), words(line.split("#")[0] for line in read_text("/etc/resolv.conf").splitlines()))
+        mine = run("hosts", "--add-host", "db:10.1.2.3", "--add-host", "up:host-gateway")
+        self.assertLessEqual(set(read_text("/etc/hosts").splitlines()), set(mine))
+        self.assertLessEqual({"10.1.2.3\tdb", "127.0.0.1\tup"}, set(mine))
+
+    def test_the_container_may_write_them(self):
+        self.assertEqual(self.sh("echo 10.0.0.1 x >>/etc/hosts && tail -n 1 /etc/hosts").word, "10.0.0.1 x")
+
+
 class Refused(CofferTest):
     def test_flags_of_docker_that_are_not_there_are_refused_by_name(self):
-        for flags in (["-p", "8080:80"], ["--publish", "80"], ["-P"], ["--link", "x"], ["--dns", "1.1.1.1"], ["--add-host", "a:1.2.3.4"], ["--gpus", "all"], 
+        for flags in (["-p", "8080:80"], ["--publish", "80"], ["-P"], ["--link", "x"], ["--gpus", "all"], 
                       ["--pid", "host"], ["--ipc", "host"], ["--uts", "host"], ["--cgroupns", "host"], ["--network", "bridge"], ["--health-cmd", "x"],
                       ["--ip", "1.2.3.4"], ["--mac-address", "02:00:00:00:00:01"], ["--platform", "linux/riscv64"], ["--volumes-from", "x"]):
             word = flags[0].lstrip("-")
