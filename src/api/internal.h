@@ -115,6 +115,7 @@ HANDLER(restore_handler);
 /** image_usage_write() - every image, with how many containers were made of it, as an array. */
 int image_usage_write(struct call *c, struct json_writer *w, struct err *err);
 HANDLER(events_handler);
+HANDLER(container_stats_handler);
 HANDLER(exec_create_handler);
 HANDLER(exec_start_handler);
 HANDLER(exec_inspect_handler);

@@ -30,7 +30,7 @@ static const struct route routes[] = {
 	{"GET", "/containers/{}/top", container_top_handler},
 	{"GET", "/containers/{}/changes", NULL},
 	{"GET", "/containers/{}/export", NULL},
-	{"GET", "/containers/{}/stats", NULL},
+	{"GET", "/containers/{}/stats", container_stats_handler},
 	{"POST", "/containers/{}/update", container_update_handler},
 	{"POST", "/containers/{}/rename", container_rename_handler},
 	{"POST", "/containers/{}/pause", container_pause_handler},

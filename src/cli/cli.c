@@ -42,7 +42,7 @@ static const struct command *const commands[] = {
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
 	&command_rename,       &command_top,	       &command_update,	      &command_container_prune, &command_image_prune,
 	&command_volume_prune, &command_events,	       &command_port,	      &command_system_df,    &command_system_prune,
-	&command_completion,   &command_system_restore,
+	&command_completion,   &command_system_restore, &command_stats,
 };
 
 /* docker's other names for the same rows; the first one in a group is the one that its help shows */
@@ -245,7 +245,6 @@ static const struct {
 	{"secret", NULL},
 	{"service", NULL},
 	{"stack", NULL},
-	{"stats", NULL},
 	{"swarm", NULL},
 	{"trust", NULL},
 	{"prune", "use container prune, image prune or volume prune"},

@@ -143,6 +143,15 @@ struct list_request {
 };
 int engine_container_list(struct engine *e, const struct caller *c, const struct list_request *r, struct json_writer *w, struct err *err);
 
+/* GET /containers/ID/stats. */
+struct stats_reader;
+/** engine_stats_begin() - of a container that runs or not. Release with engine_stats_end(). */
+int engine_stats_begin(struct engine *e, const struct caller *c, const char *ref, struct stats_reader **ret, struct err *err);
+/** engine_stats_next() - wait @wait_ms, take a sample, and write it with the one before it (zeros at first). @w: NULL takes it only. Return: 1; 0 the container does
+ *  not run: docker's zeros; -ECANCELED when @cancel_fd is readable or hangs up; ERR_NOT_FOUND when it is gone. */
+int engine_stats_next(struct engine *e, struct stats_reader *rd, int wait_ms, int cancel_fd, struct json_writer *w, struct err *err);
+void engine_stats_end(struct stats_reader *rd);
+
 /** engine_posture() - what confines a running container, read back from the kernel (P9), as JSON; see docs/posture.md. */
 int engine_posture(struct engine *e, const struct caller *c, const char *ref, struct json_writer *w, struct err *err);
 

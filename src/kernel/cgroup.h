@@ -99,6 +99,9 @@ int cgroup_kill(const struct cgroup *cg, int tries);
 /** cgroup_freeze() - freeze or thaw, and wait until it is so, at most @timeout_ms. A host whose v1 freezer was not asked for at the start gets the directory now
  *  and every process in it. Return: 0; -ETIMEDOUT (thawed again); -EOPNOTSUPP no freezer here. Source: cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst "cgroup.freeze". */
 int cgroup_freeze(struct cgroup *cg, bool on, int timeout_ms);
+/** cgroup_extend() - have controller @c, too, which was not asked for at the start: on v1 the directory is made now and every process moved into it (some milliseconds each,
+ *  kernel/cgroup/cgroup.c cgroup_procs_write_start()), on v2 the controller is switched on. Return: 0 (also when it is there); -EOPNOTSUPP; -errno. */
+int cgroup_extend(struct cgroup *cg, enum cg_controller c);
 /** cgroup_is_frozen() - Return: 1, 0, -errno. */
 int cgroup_is_frozen(const struct cgroup *cg);
 /** cgroup_remove() - kill what is left, remove the directories (nested ones too) of @path everywhere. Return: 0 or -errno; missing is fine. */

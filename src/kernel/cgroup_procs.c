@@ -213,11 +213,11 @@ static int wait_v1(int dfd, bool on, usec_t until)
 	}
 }
 
-/* The engine does without a freezer directory until somebody pauses: made now, and everybody moved into it until nobody is left outside. */
-static int late_freezer(struct cgroup *cg)
+/* Everybody is moved into the new directory until nobody is left outside. */
+static int extend_v1(struct cgroup *cg, enum cg_controller c)
 {
 	bool made;
-	int lead = cgroup_lead(&cg->layout, CG_FREEZER);
+	int lead = cgroup_lead(&cg->layout, c);
 	int fd = cgroup_dir_make(cg, lead, &made);
 	if (fd < 0)
 		return fd;
@@ -252,6 +252,23 @@ static int late_freezer(struct cgroup *cg)
 	return -EAGAIN;
 }
 
+int cgroup_extend(struct cgroup *cg, enum cg_controller c)
+{
+	struct cgroup same;
+	const char *failed;
+	int version, dfd = cgroup_dir(cg, c, &version);
+	if (version == 0)
+		return -EOPNOTSUPP;
+	if (version == 1)
+		return dfd >= 0 ? 0 : extend_v1(cg, c);
+	if (dfd < 0 || !*cgroup_v2_name(c) || cgroup_enabled(cg, cgroup_v2_name(c)))
+		return MIN(dfd, 0);
+	int r = cgroup_create(&same, cg->path, 1u << c, 0, &failed); /* switched on for its parents on the way */
+	if (r == 0)
+		cgroup_done(&same);
+	return r;
+}
+
 int cgroup_freeze(struct cgroup *cg, bool on, int timeout_ms)
 {
 	int version, dfd = cgroup_dir(cg, CG_FREEZER, &version), r;
@@ -259,7 +276,7 @@ int cgroup_freeze(struct cgroup *cg, bool on, int timeout_ms)
 	if (dfd < 0 && version == 1) {
 		if (!on)
 			return 0; /* without a freezer it cannot be frozen */
-		r = late_freezer(cg);
+		r = extend_v1(cg, CG_FREEZER);
 		if (r < 0)
 			return r;
 		dfd = cgroup_dir(cg, CG_FREEZER, &version);

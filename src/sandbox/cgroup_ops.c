@@ -137,6 +137,16 @@ int sandbox_stats(const char *path, unsigned flags, struct cgroup_stats *ret, st
 	return r < 0 ? err_sys(err, r, "reading the statistics of '%.200s'", path) : 0;
 }
 
+int sandbox_account(const char *path, struct err *err)
+{
+	static const enum cg_controller wanted[] = {CG_CPUACCT, CG_CPU, CG_BLKIO};
+	_cleanup_(cgroup_done) struct cgroup cg;
+	int r = open_or_refuse(&cg, path, err);
+	for (size_t i = 0; r == 0 && i < ARRAY_LEN(wanted); i++)
+		(void) cgroup_extend(&cg, wanted[i]); /* what cannot be had shows as 0 */
+	return r;
+}
+
 int sandbox_oom_watch(const char *path, unsigned flags, struct err *err)
 {
 	_cleanup_(cgroup_done) struct cgroup cg;

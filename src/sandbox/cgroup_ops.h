@@ -42,6 +42,10 @@ int sandbox_kill_all(const char *cgroup_path, unsigned flags, int sig, struct er
 /** sandbox_stats() - what it has used. *@ret: to be released with cgroup_stats_done() in any case. Return: 0; ERR_NOT_FOUND when the cgroup is gone. */
 int sandbox_stats(const char *cgroup_path, unsigned flags, struct cgroup_stats *ret, struct err *err);
 
+/** sandbox_account() - have everything accounted that sandbox_stats() shows: CPU time and block I/O are not from the start where that would cost the start something. Counters
+ *  begin at 0 then. Return: 0 (also where this host cannot); ERR_NOT_FOUND when the cgroup is gone. */
+int sandbox_account(const char *cgroup_path, struct err *err);
+
 /** sandbox_oom_watch() - a descriptor that polls readable (POLLIN) after an OOM in the container's memory cgroup and when the cgroup is removed.
  *  Return: fd, owned by the caller, non-blocking; <0 with @err. v1: eventfd on memory.oom_control; v2: inotify on memory.events. */
 int sandbox_oom_watch(const char *cgroup_path, unsigned flags, struct err *err);

@@ -151,7 +151,8 @@ class Facts(daemon.DaemonTest):
         exec_id = self.api("POST", f"/containers/{life}/exec", {"Cmd": ["true"], "AttachStdout": True}).json()["Id"]
         self.api("POST", f"/exec/{exec_id}/start", {"Detach": True})
         gets = (("/containers/json", "/containers/json?all=1&size=1"), ("/containers/{id}/json", f"/containers/{life}/json?size=1"), ("/containers/{id}/json", f"/containers/{over}/json"),
-                ("/containers/{id}/top", f"/containers/{life}/top"), ("/images/json", "/images/json"), ("/images/{name}/json", "/images/busybox/json"), ("/images/{name}/history", "/images/busybox/history"),
+                ("/containers/{id}/top", f"/containers/{life}/top"), ("/containers/{id}/stats", f"/containers/{life}/stats?stream=0&one-shot=1"),
+                ("/images/json", "/images/json"), ("/images/{name}/json", "/images/busybox/json"), ("/images/{name}/history", "/images/busybox/history"),
                 ("/info", "/info"), ("/version", "/version"), ("/exec/{id}/json", f"/exec/{exec_id}/json"), ("/volumes", "/volumes"), ("/volumes/{name}", "/volumes/vol"), ("/plugins", "/plugins"), ("/system/df", "/system/df"))
         for path, target in gets:
             with self.subTest(path=path):
