@@ -46,6 +46,11 @@ int open_in_root(int dfd, const char *path, int flags, mode_t mode)
 	return open2(dfd, path, flags, mode, RESOLVE_IN_ROOT);
 }
 
+int open_under_root(int dfd, const char *path, int flags, mode_t mode)
+{
+	return open2(dfd, path, flags, mode, 0);
+}
+
 int open_xdev_none(int dfd, const char *path, int flags, mode_t mode)
 {
 	return open2(dfd, path, flags, mode, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);

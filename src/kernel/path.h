@@ -15,6 +15,9 @@ int open_beneath(int dfd, const char *path, int flags, mode_t mode);
 int open_beneath_nosymlink(int dfd, const char *path, int flags, mode_t mode);
 /** open_in_root() - resolve as if @dfd were "/" (absolute links and ".." stay inside); no magic links. For anything inside a rootfs. */
 int open_in_root(int dfd, const char *path, int flags, mode_t mode);
+/** open_under_root() - relative to @dfd, where absolute links and ".." reach as far as the process's own root directory; no magic links. For a process whose
+ *  root is the container's. */
+int open_under_root(int dfd, const char *path, int flags, mode_t mode);
 /** open_xdev_none() - as open_beneath_nosymlink() and never across a mount: for a private procfs (R3). */
 int open_xdev_none(int dfd, const char *path, int flags, mode_t mode);
 

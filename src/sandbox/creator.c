@@ -133,7 +133,7 @@ static int write_map(struct sandbox *s, const char *file, const struct id_map *m
 	return r < 0 ? err_sys(err, r, "writing %s", file) : 0;
 }
 
-static int step_maps(struct sandbox *s, struct err *err)
+int creator_maps(struct sandbox *s, struct err *err)
 {
 	if (!s->plan.new_userns)
 		return 0;
@@ -164,7 +164,7 @@ static const struct step clone_steps[] = {
 	STEP("time-namespace", "time namespace", namespaces_time),
 	STEP("join", "namespaces", namespaces_join),
 	STEP("clone", "namespaces", step_clone),
-	STEP("id-maps", "user namespace", step_maps),
+	STEP("id-maps", "user namespace", creator_maps),
 	STEP("child-attributes", "process attributes", attributes_after),
 	STEP("rdt", "resource director", rdt_apply),
 	STEP("maps-done", "init", handover_maps),

@@ -109,7 +109,7 @@ static int step_cgroup_open(struct exec_ctx *x, struct err *err)
 }
 
 /* Namespaces in which the container differs from us: joining one's own user namespace is an error (setns(2)). */
-static int foreign_namespaces(pid_t pid, int *ret)
+int exec_foreign_namespaces(pid_t pid, int *ret)
 {
 	static const struct {
 		const char *name;
@@ -140,7 +140,7 @@ static int step_enter(struct exec_ctx *x, struct err *err)
 {
 	struct sandbox *s = &x->s;
 	int flags;
-	int r = foreign_namespaces(x->args->pid, &flags);
+	int r = exec_foreign_namespaces(x->args->pid, &flags);
 	if (r < 0)
 		return err_sys(err, r, "looking at the container's namespaces");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)

@@ -96,6 +96,8 @@ void creator_init(struct sandbox *s, const struct sandbox_args *args);
  *  there is one, was killed. */
 int creator_prepare(struct sandbox *s, struct err *err);
 int creator_finish(struct sandbox *s, struct err *err);
+/** creator_maps() - uid_map and gid_map of s->child, and its user namespace opened. */
+int creator_maps(struct sandbox *s, struct err *err);
 /** creator_joins() - whether the rest changes the creator's own namespaces for good. Valid after creator_prepare(). */
 bool creator_joins(const struct sandbox *s);
 /** sandbox_fail() - report @err and leave. */
@@ -149,6 +151,7 @@ int filter_compile(struct sandbox *s, struct err *err);
 
 /* rootfs.c */
 int rootfs_build(struct sandbox *s, struct err *err);   /* creator: layers, overlay -> rootfs_mnt */
+int rootfs_clone_dir(struct sandbox *s, const char *path, struct err *err); /* creator: one directory, shifted, to read from. Return: mount fd */
 int rootfs_attach(struct sandbox *s, struct err *err);  /* init: attach it over "/" and open it */
 int rootfs_options(struct sandbox *s, struct err *err); /* init: what is read-only only once everything is there */
 int rootfs_enter(struct sandbox *s, struct err *err);   /* init: make it the root directory */
@@ -189,6 +192,7 @@ int creds_seccomp(struct sandbox *s, struct err *err);     /* last but execve */
 int creds_seccomp_early(struct sandbox *s, struct err *err); /* without no_new_privs: while CAP_SYS_ADMIN is held */
 
 /* exec.c */
+int exec_foreign_namespaces(pid_t pid, int *ret); /* CLONE_NEW* of those in which @pid differs from the caller. Return: 0 or -errno */
 extern const struct step_table exec_step_tables[2];
 _Noreturn void exec_create(const struct sandbox_exec_args *args, int (*compile)(struct sandbox *s, struct err *err));
 

@@ -55,6 +55,11 @@ static int shifted_clone(const struct sandbox *s, int dfd, const char *path, uin
 	return take_fd(&mnt);
 }
 
+int rootfs_clone_dir(struct sandbox *s, const char *path, struct err *err)
+{
+	return shifted_clone(s, AT_FDCWD, path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, err);
+}
+
 #define LAYERS_CEILING 500 /* overlayfs: OVL_MAX_STACK */
 
 struct layers {

@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "kernel/path.h"
 #include "sandbox/internal.h"
+#include "sandbox/view.h"
 
 #define USER_FILE_MAX (4u << 20)
 #define ID_MAX 4294967294u
@@ -198,25 +199,43 @@ static int check_mapped(struct sandbox *s, struct err *err)
 	return 0;
 }
 
+/* "name", "uid", "name:group", "uid:gid" */
+static int resolve_text(struct sandbox *s, const char *text, struct err *err)
+{
+	char who[256];
+	if (str_copy(who, sizeof(who), text) < 0)
+		return err_set(err, ERR_INVALID, "user '%.40s...' is longer than 255 bytes", text);
+	char *group = strchr(who, ':');
+	if (group)
+		*group++ = '\0';
+	return resolve_named(s, who, group && *group ? group : NULL, err);
+}
+
+int user_lookup(int root_fd, const char *text, uint32_t *ret_uid, uint32_t *ret_gid, struct err *err)
+{
+	static const struct coffer_ext no_groups;
+	struct sandbox *s = calloc(1, sizeof(*s));
+	if (!s)
+		return err_oom(err);
+	s->root_fd = root_fd;
+	s->ext = &no_groups;
+	int r = resolve_text(s, text, err);
+	if (r == 0) {
+		*ret_uid = s->user.uid;
+		*ret_gid = s->user.gid;
+	}
+	free(s);
+	return r;
+}
+
 int user_resolve(struct sandbox *s, struct err *err)
 {
 	struct sandbox_user *u = &s->user;
 	*u = (struct sandbox_user) {.uid = s->process->uid, .gid = s->process->gid};
 	(void) str_copy(u->home, sizeof(u->home), "/");
 	int r = 0;
-	char who[256] = "", *group = NULL;
-	if (s->ext->present && s->ext->user && *s->ext->user) {
-		if (str_copy(who, sizeof(who), s->ext->user) < 0)
-			return err_set(err, ERR_INVALID, "user '%.40s...' is longer than 255 bytes", s->ext->user);
-		char *colon = strchr(who, ':');
-		if (colon) {
-			*colon = '\0';
-			group = colon + 1;
-		}
-	} else if (!s->ext->present)
-		(void) str_format(who, sizeof(who), "%u", s->process->uid);
 	if (s->ext->present)
-		r = resolve_named(s, who, group && *group ? group : NULL, err);
+		r = resolve_text(s, s->ext->user ?: "", err);
 	else {
 		/* a foreign document: ids hold as they stand, only the home directory is looked up */
 		_cleanup_free_ char *passwd = NULL;
