@@ -4,66 +4,12 @@
  * pipe. Progress goes back as JSON objects, a chunk each; an error before the first of them is a real HTTP status.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include "api/internal.h"
+#include "api/pump.h"
 #include "base/clock.h"
-#include "base/fd.h"
 
-#define PIPE_BYTES (1 << 20)
-#define DISCARD_MAX (1ULL << 30)
 #define PROGRESS_USEC (100 * USEC_PER_MSEC)
-
-struct pump {
-	struct http_peer *peer; /* borrowed */
-	int in, out;            /* owned; pipe: the store reads `in` */
-	pthread_t thread;
-	int result;             /* of the pump, once joined */
-};
-
-/* The body to its end, whoever still wants it: a client that is writing reads its answer only then. */
-static void *pump_main(void *arg)
-{
-	struct pump *p = arg;
-	const char *piece;
-	size_t n;
-	uint64_t sum = 0;
-	sigset_t pipe;
-	(void) sigemptyset(&pipe);
-	(void) sigaddset(&pipe, SIGPIPE);
-	(void) pthread_sigmask(SIG_BLOCK, &pipe, NULL); /* this thread only: a monitor must not inherit it */
-	p->result = http_peer_body_to_fd(p->peer, p->out);
-	p->out = safe_close(p->out);
-	if (p->result == -EPIPE)
-		while (sum < DISCARD_MAX && (p->result = http_peer_recv_body(p->peer, &piece, &n)) > 0)
-			sum += n;
-	return NULL;
-}
-
-static int pump_start(struct pump *p, struct http_peer *peer, struct err *err)
-{
-	int fds[2];
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_sys(err, -errno, "creating a pipe");
-	(void) fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES); /* over the user's limit it stays at 64 KiB */
-	*p = (struct pump) {.peer = peer, .in = fds[0], .out = fds[1]};
-	int r = pthread_create(&p->thread, NULL, pump_main, p);
-	if (r == 0)
-		return 0;
-	p->in = safe_close(p->in);
-	p->out = safe_close(p->out);
-	return err_sys(err, -r, "starting a thread");
-}
-
-static int pump_end(struct pump *p)
-{
-	p->in = safe_close(p->in);
-	(void) pthread_join(p->thread, NULL); /* fails only for a thread that is none */
-	return p->result;
-}
 
 struct progress {
 	struct call *call;
@@ -155,14 +101,6 @@ static int finish(struct call *c, int r, const char *key, char *const *lines, st
 	return stream_end(c);
 }
 
-/* Read on to the end, so that the pump does: archives may be padded. */
-static void drain(int fd)
-{
-	char buf[16384];
-	while (read_full(fd, buf, sizeof(buf)) == (ssize_t) sizeof(buf))
-		continue;
-}
-
 static int need_body(struct call *c, struct err *err)
 {
 	return http_peer_in_body(c->peer) ? 0 : err_set(err, ERR_INVALID, "request body: an archive is expected");
@@ -181,7 +119,7 @@ int image_load_handler(struct call *c, struct err *err)
 		return r;
 	r = image_load(engine_images(c->engine), c->caller->tenant, pump.in, &progress, &refs, err);
 	if (r >= 0)
-		drain(pump.in);
+		pump_drain(&pump);
 	(void) pump_end(&pump); /* a body cut short was a truncated archive to the store */
 	STRV_FOREACH(ref, refs)
 		engine_image_event(c->engine, c->caller, "load", ref);
@@ -231,7 +169,7 @@ int image_create_handler(struct call *c, struct err *err)
 		return r;
 	r = image_import(engine_images(c->engine), c->caller->tenant, pump.in, ref, message, changes, &progress, &id, err);
 	if (r >= 0)
-		drain(pump.in);
+		pump_drain(&pump);
 	(void) pump_end(&pump); /* as above */
 	if (r >= 0)
 		engine_image_event(c->engine, c->caller, "import", id);

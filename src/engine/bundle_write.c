@@ -176,23 +176,36 @@ static int volume_paths(struct engine *e, char *const *names, char ***ret, struc
 	return 0;
 }
 
-static int make_dirs(struct engine *e, const struct container *c, const struct labels *labels, struct err *err)
+enum { DIRS_FILES = 2, DIRS_ALL = 3 }; /* how many of make_dir_rows()' */
+
+/* The log comes last, and only with a start: that it is there says that there was one (state.c). */
+static int make_dir_rows(struct engine *e, const struct container *c, size_t n, int *ret_dir, struct err *err)
 {
 	static const struct {
 		const char *name;
 		mode_t mode;
-	} dirs[] = {{"upper", 0755}, {"work", 0755}, {"log", 0700}};
+	} dirs[DIRS_ALL] = {{"upper", 0755}, {"work", 0755}, {"log", 0700}};
 	_cleanup_close_ int dir = container_dir_open(e, c->id, /* make= */ true);
 	if (dir < 0)
 		return err_sys(err, dir, "making the container's directory");
 	if (c->req->auto_remove) /* its overlay was volatile: the kernel's mark in there forbids a second mount (overlayfs.rst "Volatile mount") */
 		(void) rm_rf_at(dir, "work"); /* a first start has none; what is left is told by the mount */
-	for (size_t i = 0; i < ARRAY_LEN(dirs); i++)
+	for (size_t i = 0; i < n; i++)
 		if (mkdirat(dir, dirs[i].name, dirs[i].mode) < 0) {
 			if (errno != EEXIST)
 				return err_sys(err, -errno, "making '%s' of the container", dirs[i].name);
 		} else if (fchmodat(dir, dirs[i].name, dirs[i].mode, 0) < 0)
 			return err_sys(err, -errno, "making '%s' of the container", dirs[i].name);
+	*ret_dir = take_fd(&dir);
+	return 0;
+}
+
+static int make_dirs(struct engine *e, const struct container *c, const struct labels *labels, struct err *err)
+{
+	_cleanup_close_ int dir = -EBADF;
+	int rc = make_dir_rows(e, c, DIRS_ALL, &dir, err);
+	if (rc < 0)
+		return rc;
 	_cleanup_free_ char *init = c->req->init == 1 ? str_printf("%s/coffer-init", e->libexec_dir) : NULL;
 	return init ? labels_init_program(labels, init, dir, err) : 0;
 }
@@ -264,4 +277,33 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	if (rc < 0)
 		(void) trash_put(e->run_fd, top, c->id); /* the first failure is told */
 	return rc;
+}
+
+int bundle_document(struct engine *e, const struct container *c, bool running, struct strbuf *out, struct err *err)
+{
+	_cleanup_strv_ char **layers = NULL, **targets = NULL, **names = NULL, **paths = NULL;
+	_cleanup_runtime_spec_ struct runtime_spec *s = NULL;
+	_cleanup_close_ int dir = -EBADF;
+	struct idrange_map map;
+	struct labels labels;
+	_cleanup_free_ char *bundle = str_printf("%s/containers/%s", e->run_dir, c->id);
+	if (!bundle)
+		return err_oom(err);
+	int rc = layers_of(e, c, &layers, err);
+	rc = rc < 0 ? rc : add_skeleton(e, &layers, err);
+	rc = rc < 0 ? rc : volumes_of(e, c->id, &targets, &names, err);
+	rc = rc < 0 ? rc : volume_paths(e, names, &paths, err);
+	if (rc >= 0 && c->idmap)
+		rc = idrange_load(e->ids, c->idmap, &map, err);
+	rc = rc < 0 ? rc : labels_prepare(e, c, &labels, err);
+	rc = rc < 0 || running ? rc : make_dir_rows(e, c, DIRS_FILES, &dir, err);
+	rc = rc < 0 || running ? rc : labels_mounts(&labels, c, targets, paths, err);
+	if (rc < 0)
+		return rc;
+	const struct bundle_plan b = {
+		.c = c, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir,
+		.volume_targets = targets, .volume_paths = paths,
+	};
+	rc = bundle_spec(&b, &s, err);
+	return rc < 0 ? rc : runtime_spec_write(s, out, err);
 }

@@ -155,6 +155,35 @@ void engine_stats_end(struct stats_reader *rd);
 /** engine_posture() - what confines a running container, read back from the kernel (P9), as JSON; see docs/posture.md. */
 int engine_posture(struct engine *e, const struct caller *c, const char *ref, struct json_writer *w, struct err *err);
 
+/* Files of a container, whether it runs or not; read and written by a confined helper alone (docs/files.md). */
+struct path_status {
+	const char *name, *target; /* borrowed; last part of the path; of a link where it leads to, "" else */
+	uint64_t size;
+	uint32_t mode; /* Go's FileMode */
+	int64_t mtime_ns;
+};
+struct archive_sink {
+	/** before the first byte of an archive; @s NULL: of an export. */
+	int (*status)(void *ctx, const struct path_status *s);
+	int (*data)(void *ctx, const void *p, size_t n);
+	void *ctx;
+	int cancel_fd; /* hang-up ends it: -ECANCELED */
+};
+/** engine_archive_stat() - what lies at @path. ERR_NOT_FOUND in docker's words. Only @sink->status is called. */
+int engine_archive_stat(struct engine *e, const struct caller *c, const char *ref, const char *path, const struct archive_sink *sink, struct err *err);
+/** engine_archive_get() - the object at @path as a tar. */
+int engine_archive_get(struct engine *e, const struct caller *c, const char *ref, const char *path, const struct archive_sink *sink, struct err *err);
+enum archive_put_flags {
+	ARCHIVE_NO_OVERWRITE = 1 << 0, /* no directory for a non-directory, nor the other way round */
+	ARCHIVE_AS_USER = 1 << 1,      /* everything belongs to Config.User */
+};
+/** engine_archive_put() - a tar (plain, gzip, zstd) from @fd into the directory at @path. @cancel_fd: as above. */
+int engine_archive_put(struct engine *e, const struct caller *c, const char *ref, const char *path, unsigned flags, int fd, int cancel_fd, struct err *err);
+/** engine_export() - the root file system as a tar, without what is mounted in it. */
+int engine_export(struct engine *e, const struct caller *c, const char *ref, const struct archive_sink *sink, struct err *err);
+/** engine_changes() - [{"Path","Kind"}], or null. */
+int engine_changes(struct engine *e, const struct caller *c, const char *ref, struct json_writer *w, struct err *err);
+
 /** engine_reap() - after an exit nobody waited for: record it, remove the cgroups and the bundle, --rm. Idempotent. */
 int engine_reap(struct engine *e, const char *id, struct err *err);
 

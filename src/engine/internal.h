@@ -352,6 +352,9 @@ int bundle_resources(const struct bundle_plan *b, struct runtime_spec *s, struct
 int bundle_process(const struct bundle_plan *b, struct runtime_spec *s, struct err *err);
 /** bundle_write() - the directory with config.json and generated files. Nothing stays on failure. */
 int bundle_write(struct engine *e, const struct container *c, struct err *err);
+/** bundle_document() - the same document for a view of @c's files (sandbox/view.h), as text; of one that does not run (@running: nothing is touched) its
+ *  directories are made. With the lock held unless @running. */
+int bundle_document(struct engine *e, const struct container *c, bool running, struct strbuf *out, struct err *err);
 /** hostname_of() - Config.Hostname or the short id. @buf: 65 bytes. */
 void hostname_of(const struct container *c, char *buf);
 /** cgroup_path_of() - "coffer/TENANT/ID", with HostConfig.CgroupParent before the id. @buf: MONITOR_PATH_MAX bytes. */
@@ -406,6 +409,24 @@ void volume_dir_remove(struct engine *e, const char *name);
 char *volume_path(struct engine *e, const char *name); /* owned; NULL out of memory */
 /** volume_delete_unused() - rows and directory of @name unless a container uses it. */
 int volume_delete_unused(struct engine *e, const char *tenant, const char *name, struct err *err);
+
+/* Files (files.c) */
+struct files_run;
+struct files_msg;
+struct files_access {
+	struct container c;
+	bool running;
+	int lock;                /* owned; L1 while a container that does not run is looked at, so that it does not start meanwhile; -EBADF */
+	int container_fd;        /* owned; what the helper gets */
+	struct live_proc {
+		int pid;
+		uint64_t ticks;
+	} live;
+};
+/** files_session() - run the helper for @run's job on @ref; what it gets and @run's helper are filled in. A container that ends under the hand is looked at again as
+ *  one that has. Return: 0 with *@a, to be closed; <0, nothing is open. ERR_NOT_FOUND. */
+int files_session(struct engine *e, const struct caller *caller, const char *ref, struct files_run *run, struct files_access *a, struct files_msg *ret_done, struct err *err);
+void files_close(struct files_access *a);
 
 /* Inspect parts */
 /** write_sizes() - SizeRw and SizeRootFs: reads the whole of the container's own layer. */

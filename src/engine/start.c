@@ -76,12 +76,12 @@ static int failure_code(const struct err *err)
 	return err->kind == ERR_CMD_NOT_FOUND ? 127 : err->kind == ERR_CMD_DENIED ? 126 : 128;
 }
 
-/* A container that never ran has no directory on disk: that is how a reboot under a running one is told. */
-static void forget_dirs(struct engine *e, const struct container *c)
+/* A container that never ran has no log on disk: that is how a reboot under a running one is told. Files that were copied into it stay. */
+static void forget_log(struct engine *e, const struct container *c)
 {
-	_cleanup_close_ int top = openat(e->state_fd, "containers", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (top >= 0 && c->started_ns == 0)
-		(void) trash_put(e->state_fd, top, c->id); /* as above */
+	_cleanup_close_ int dir = c->started_ns == 0 ? container_dir_open(e, c->id, /* make= */ false) : -EBADF;
+	if (dir >= 0)
+		(void) trash_put(e->state_fd, dir, "log"); /* as above */
 }
 
 /* A restart that fails is an end like others: the policy may try again. */
@@ -115,7 +115,7 @@ static void undo(struct engine *e, struct container *c, bool again, const struct
 	fault_mark("engine.undo.cgroups");
 	(void) bundle_remove(e, c->id); /* found and reaped again at the next look */
 	fault_mark("engine.undo.bundle");
-	forget_dirs(e, c);
+	forget_log(e, c);
 	fault_mark("engine.undo.dirs");
 	attach_drop(e, c->id);
 	c->exit_code = failure_code(why);

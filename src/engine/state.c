@@ -50,13 +50,13 @@ static bool read_exit(int dir, struct monitor_exit *ret)
 	return read_record(dir, "exit", ret, sizeof(*ret)) == 0 && ret->magic == MONITOR_EXIT_MAGIC;
 }
 
-/* The row of a container that had been started again, or a directory on disk, without a bundle: the machine went down under it. */
+/* The row of a container that had been started again, or the directory of its log, without a bundle: the machine went down under it. */
 static bool was_cut_by_reboot(struct engine *e, const struct container *c)
 {
 	char path[96];
 	if (c->state == ROW_STARTED)
 		return true;
-	(void) str_format(path, sizeof(path), "containers/%s/upper", c->id);
+	(void) str_format(path, sizeof(path), "containers/%s/log", c->id);
 	return c->state == ROW_CREATED && !c->error && faccessat(e->state_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
