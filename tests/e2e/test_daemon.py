@@ -225,9 +225,10 @@ class Life(daemon.DaemonTest):
 
     def test_a_container_of_an_embedded_engine_is_the_daemons_too(self):
         self.daemon.stop()
-        cid = self.detached(self.IMAGE, "sh", "-c", "sleep 1; exit 4")
+        cid = self.detached(self.IMAGE, "sh", "-c", "until [ -e /go ]; do sleep 0.05; done; exit 4")
         self.start_daemon()
         self.assertEqual(self.state(cid)["Status"], "running")
+        self.coffer("exec", cid, "touch", "/go")
         self.assertEqual(self.api("POST", f"/containers/{cid}/wait").json(), {"StatusCode": 4})
         self.assertEqual(self.state(cid)["ExitCode"], 4)
 
