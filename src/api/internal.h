@@ -121,6 +121,7 @@ HANDLER(container_archive_handler);
 HANDLER(container_extract_handler);
 HANDLER(container_export_handler);
 HANDLER(container_changes_handler);
+HANDLER(commit_handler);
 HANDLER(exec_create_handler);
 HANDLER(exec_start_handler);
 HANDLER(exec_inspect_handler);

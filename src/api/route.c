@@ -77,7 +77,7 @@ static const struct route routes[] = {
 	{"POST", "/build", NULL},
 	{"POST", "/build/prune", build_prune_handler},
 	{"POST", "/build/cancel", NULL},
-	{"POST", "/commit", NULL},
+	{"POST", "/commit", commit_handler},
 	{"POST", "/auth", NULL},
 	{"GET", "/events", events_handler},
 	{"GET", "/system/df", df_handler},

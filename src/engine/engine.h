@@ -184,6 +184,15 @@ int engine_export(struct engine *e, const struct caller *c, const char *ref, con
 /** engine_changes() - [{"Path","Kind"}], or null. */
 int engine_changes(struct engine *e, const struct caller *c, const char *ref, struct json_writer *w, struct err *err);
 
+struct commit_request {
+	const char *ref, *author, *comment;       /* borrowed; NULL: none; @ref: "name[:tag]" */
+	char *const *changes;                     /* borrowed; Dockerfile-like lines */
+	const struct container_request *config;   /* borrowed; Config of the new image where it says something; NULL: the container's alone */
+	bool pause;                               /* freeze a running container meanwhile */
+};
+/** engine_commit() - an image of @ref's image and what the container changed. *@ret_id: owned "sha256:...". */
+int engine_commit(struct engine *e, const struct caller *c, const char *ref, const struct commit_request *r, char **ret_id, struct err *err);
+
 /** engine_reap() - after an exit nobody waited for: record it, remove the cgroups and the bundle, --rm. Idempotent. */
 int engine_reap(struct engine *e, const char *id, struct err *err);
 

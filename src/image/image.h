@@ -48,6 +48,18 @@ struct image_sink {
  *  written before all of them are found. ERR_NOT_FOUND; ERR_CORRUPT when a blob was changed on disk; ERR_SYSTEM when the sink failed. */
 int image_save(struct image_store *s, const char *tenant, char *const *refs, const struct image_sink *sink, struct err *err);
 
+/* An image made of a container. */
+struct image_commit {
+	const char *parent;                 /* borrowed; full id of the image that the container was made of */
+	const struct image_config *config;  /* borrowed; what runs: user, env, cmd, ...; the rest is the parent's */
+	const char *author, *comment, *created_by, *ref; /* borrowed; NULL: none; @ref: "name[:tag]" */
+	/** write the layer as a tar to @fd, a file */
+	int (*write_layer)(void *ctx, int fd, struct err *err);
+	void *ctx;
+};
+/** image_commit() - the parent's layers and one more. *@ret_id: owned "sha256:...". On any error nothing new stays visible. */
+int image_commit(struct image_store *s, const char *tenant, const struct image_commit *c, char **ret_id, struct err *err);
+
 /* What one image is. */
 struct image {
 	char *id;             /* owned; "sha256:<config digest>" */

@@ -8,13 +8,9 @@
 #include "base/fd.h"
 #include "codec/json.h"
 #include "image/changes.h"
+#include "image/config_write.h"
 #include "image/internal.h"
 
-#if defined(__x86_64__)
-#define HOST_ARCH "amd64"
-#else
-#define HOST_ARCH "arm64"
-#endif
 enum { BUF = 1 << 20 };
 
 /* The archive as it came, into the work: a pipe can be read only once. */
@@ -40,44 +36,6 @@ static int copy_input(struct load *l, int fd, const char *name, struct err *err)
 	return n < 0 ? err_sys(err, (int) n, "reading the archive") : 0;
 }
 
-static void write_keys(struct json_writer *w, const char *key, char *const *v)
-{
-	if (!v)
-		return;
-	jw_obj(w, key);
-	STRV_FOREACH(s, v) {
-		jw_obj(w, s);
-		jw_end(w);
-	}
-	jw_end(w);
-}
-
-static void write_run(struct json_writer *w, const struct image_config *c)
-{
-	jw_obj(w, "config");
-	if (c->user)
-		jw_str(w, "User", c->user);
-	write_keys(w, "ExposedPorts", c->exposed_ports);
-	if (c->env)
-		jw_strv(w, "Env", c->env);
-	if (c->entrypoint)
-		jw_strv(w, "Entrypoint", c->entrypoint);
-	if (c->cmd)
-		jw_strv(w, "Cmd", c->cmd);
-	write_keys(w, "Volumes", c->volumes);
-	if (c->working_dir)
-		jw_str(w, "WorkingDir", c->working_dir);
-	if (c->label_keys) {
-		jw_obj(w, "Labels");
-		for (size_t i = 0; i < strv_len(c->label_keys); i++)
-			jw_str(w, c->label_keys[i], c->label_values[i]);
-		jw_end(w);
-	}
-	if (c->stop_signal)
-		jw_str(w, "StopSignal", c->stop_signal);
-	jw_end(w);
-}
-
 static int write_config(const struct image_config *c, const char *diff_id, const char *message, struct strbuf *b)
 {
 	struct json_writer w;
@@ -88,7 +46,7 @@ static int write_config(const struct image_config *c, const char *diff_id, const
 	jw_str(&w, "created", created);
 	jw_str(&w, "architecture", HOST_ARCH);
 	jw_str(&w, "os", "linux");
-	write_run(&w, c);
+	config_write_run(&w, c);
 	jw_obj(&w, "rootfs");
 	jw_str(&w, "type", "layers");
 	jw_arr(&w, "diff_ids");
@@ -125,22 +83,6 @@ static int import_layer(struct load *l, int fd, const struct image_config *c, co
 	return r < 0 ? r : load_add_image(l, ret_id, NULL, blobs, names, err);
 }
 
-static int read_name(const char *ref, char ***names, struct err *err)
-{
-	struct image_ref parsed = {0};
-	if (str_empty(ref))
-		return 0;
-	int r = image_ref_parse(ref, &parsed, err);
-	if (r < 0)
-		return r;
-	if (parsed.digest)
-		r = err_set(err, ERR_INVALID, "an image cannot be imported under a digest: '%.200s'", ref);
-	else if (strv_push_take(names, image_ref_full(&parsed)) < 0)
-		r = err_oom(err);
-	image_ref_done(&parsed);
-	return r;
-}
-
 int image_import(struct image_store *s, const char *tenant, int fd, const char *ref, const char *message, char *const *changes,
 		 const struct image_progress *p, char **ret_id, struct err *err)
 {
@@ -151,7 +93,7 @@ int image_import(struct image_store *s, const char *tenant, int fd, const char *
 	if (!c)
 		return err_oom(err);
 	c->created_ns = now_ns();
-	int r = read_name(ref, &names, err);
+	int r = name_for_new(ref, "imported", &names, err);
 	if (r >= 0)
 		r = changes_apply(c, changes, err);
 	if (r >= 0)

@@ -551,6 +551,85 @@ class Changes(FilesTest):
         self.assertEqual(self.api("GET", "/containers/nosuch/export").status, 404)
 
 
+class Commit(FilesTest):
+    def commit(self, cid, body=None, **query):
+        a = self.api("POST", "/commit", body, query={"container": cid, **query})
+        self.assertEqual(a.status, 201, str(a))
+        self.addCleanup(self.api, "DELETE", f"/images/{a.json()['Id']}?force=1")
+        return a.json()["Id"]
+
+    def config(self, image):
+        return self.api("GET", f"/images/{image}/json").json()
+
+    def test_what_it_holds(self):
+        """cp, export and a container of the committed image show one and the same tree."""
+        script = "rm /etc/group; rm -rf /usr; mkdir /usr; touch /usr/n; rm -rf /var; echo z > /var; chmod 700 /home; chown 1000:50 /home"
+        cid = self.up()
+        self.put(cid, "/", pack(tree()))
+        self.inside(cid, script)
+        exported = members(self.api("GET", f"/containers/{cid}/export").body)
+        image = self.commit(cid, repo="committed", tag="1")
+        again = self.create("sh", image=image)
+        self.assertEqual(members(self.get(again, "/t")), members(self.get(cid, "/t")))
+        got = members(self.api("GET", f"/containers/{again}/export").body)
+        mounted = ("etc/hosts", "etc/hostname", "etc/resolv.conf")
+        self.assertEqual({k: v for k, v in got.items() if k not in mounted}, {k: v for k, v in exported.items() if k not in mounted})
+        self.assertNotIn("etc/group", got)
+        self.assertNotIn("usr/bin", got)
+        self.assertEqual(self.api("GET", f"/containers/{again}/changes").json(), None)
+        # the layer as images carry it
+        data = self.api("GET", f"/images/{image}/get").body
+        with tarfile.open(fileobj=io.BytesIO(data)) as t:
+            manifest = json.load(t.extractfile("manifest.json"))[0]
+            layer = members(t.extractfile(manifest["Layers"][-1]).read())
+        self.assertEqual({n for n in layer if ".wh." in n}, {"etc/.wh.group", "usr/.wh..wh..opq"})
+        self.assertEqual(layer["t/zhard"][:5], (tarfile.LNKTYPE, "0o644", 0, 0, "t/plain"))
+        self.assertEqual(layer["t/plain"][5], {"SCHILY.xattr.user.note": "a=b\nc"})
+        self.assertEqual(layer["t/capable"][5]["SCHILY.xattr.security.capability"].encode("utf-8", "surrogateescape"), CAP_NET_BIND)
+        self.assertEqual({(v[2], v[3]) for v in layer.values()}, {(0, 0), (1000, 50), (1000, 0)})
+
+    def test_config(self):
+        cid = self.started("sh", "-c", STAYS, Env=["A=1", "B=2"], Labels={"l": "1"}, User="alice", WorkingDir="/tmp", ExposedPorts={"80/tcp": {}})
+        image = self.commit(cid, repo="configured", author="me <m@e>", comment="said so", changes="ENV A=3")
+        c = self.config(image)
+        self.assertEqual((c["RepoTags"], c["Author"]), (["configured:latest"], "me <m@e>"))
+        cfg = c["Config"]
+        self.assertEqual((cfg["User"], cfg["WorkingDir"], cfg["Labels"], cfg["Cmd"], cfg["ExposedPorts"]), ("alice", "/tmp", {"l": "1"}, ["sh", "-c", STAYS], {"80/tcp": {}}))
+        self.assertEqual(cfg["Env"][:1], ["A=3"])
+        self.assertIn("B=2", cfg["Env"])
+        history = self.api("GET", f"/images/{image}/history").json()
+        self.assertEqual((history[0]["Comment"], len(history)), ("said so", 2))
+        cfg = self.config(self.commit(cid, {"Cmd": ["true"], "User": "bin"}, changes='ENTRYPOINT ["/bin/echo"]'))["Config"]
+        self.assertEqual((cfg["Cmd"], cfg["Entrypoint"], cfg["User"]), (["true"], ["/bin/echo"], "bin"))
+        cfg = self.config(self.commit(cid, changes='ENTRYPOINT ["/bin/echo"]'))["Config"]
+        self.assertEqual((cfg["Cmd"], cfg["Entrypoint"]), (None, ["/bin/echo"]))
+        self.assertEqual(self.state(cid)["Status"], "running")
+
+    def test_refused(self):
+        cid = self.create("sh")
+        for query, words in (({"changes": "FROM x"}, "unknown instruction"), ({"repo": "Bad Name"}, ""), ({"repo": "x@sha256:" + "0" * 64}, "digest")):
+            a = self.api("POST", "/commit", query={"container": cid, **query})
+            self.assertEqual(a.status, 400, str(a))
+            self.assertIn(words, a.message)
+        self.assertEqual(self.api("POST", "/commit?container=nosuch").status, 404)
+
+    def test_pause(self):
+        """A running container is frozen meanwhile, unless told otherwise; one that was paused stays so; one that does not run is committed as it lies."""
+        cid = self.up()
+        since = int(time.time()) - 1
+        self.commit(cid, pause="1")
+        self.commit(cid, pause="0")
+        got = [json.loads(line)["Action"] for line in self.api("GET", "/events", query={"since": str(since), "until": str(int(time.time()) + 1), "filters": {"container": [cid]}}).text.splitlines()]
+        self.assertEqual([a for a in got if a in ("pause", "unpause", "commit")], ["pause", "unpause", "commit", "commit"])
+        self.api("POST", f"/containers/{cid}/pause")
+        self.commit(cid)
+        self.assertEqual(self.state(cid)["Status"], "paused")
+        self.api("POST", f"/containers/{cid}/unpause")
+        self.api("POST", f"/containers/{cid}/stop?t=0")
+        self.commit(cid)
+        self.commit(self.create("sh"))
+
+
 if __name__ == "__main__":
     import unittest
     unittest.main()

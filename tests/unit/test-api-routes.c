@@ -156,6 +156,14 @@ int engine_changes(struct engine *e, const struct caller *c, const char *ref, st
 	return verdict(ref, err);
 }
 
+int engine_commit(struct engine *e, const struct caller *c, const char *ref, const struct commit_request *r, char **ret_id, struct err *err)
+{
+	note("commit(%s,%s,%s,%s,%d,%s,%s)", ref, r->ref ? r->ref : "-", r->author ? r->author : "-", r->comment ? r->comment : "-", r->pause, r->changes ? r->changes[0] : "-",
+	     r->config && r->config->user ? r->config->user : "-");
+	*ret_id = strdup("sha256:c0");
+	return verdict(ref, err);
+}
+
 int engine_rename(struct engine *e, const struct caller *c, const char *ref, const char *name, struct err *err)
 {
 	note("rename(%s,%s)", ref, name ? name : "-");
@@ -650,6 +658,20 @@ static void test_table(void **state)
 		{"GET /containers/json?all=1&all=0", NULL, 400, "'all' given twice", NULL},
 		{"GET /containers/web/json?size=1", NULL, 200, "{\"Ref\":\"web\"}\n", "inspect(web,1)"},
 		{"GET /containers/nosuch/json", NULL, 404, "No such container: nosuch", NULL},
+		{"HEAD /containers/web/archive?path=%2Fx", NULL, 200,
+		 "X-Docker-Container-Path-Stat: eyJuYW1lIjoieCIsInNpemUiOjMsIm1vZGUiOjIxNDc0ODQxNDEsIm10aW1lIjoiMTk3MC0wMS0wMVQwMDowMDowMS41WiIsImxpbmtUYXJnZXQiOiIveSJ9\r\n", "archive_stat(web,/x)"},
+		{"HEAD /containers/nosuch/archive?path=%2Fx", NULL, 404, "Content-Type: application/json\r\n", NULL},
+		{"GET /containers/web/archive?path=%2Fx", NULL, 200, "Content-Type: application/x-tar\r\n", "archive_get(web,/x)"},
+		{"GET /containers/web/archive?path=%2Fx", NULL, 200, "\r\n3\r\nTAR\r\n0\r\n\r\n", NULL},
+		{"GET /containers/cut/archive?path=%2Fx", NULL, 200, "\r\n3\r\nTAR\r\n", NULL},
+		{"GET /containers/nosuch/archive?path=%2Fx", NULL, 404, "{\"message\":", NULL},
+		{"PUT /containers/web/archive?path=%2Fx&noOverwriteDirNonDir=true&copyUIDGID=1", "{}", 200, "Content-Length: 0", "archive_put(web,/x,3,{})"},
+		{"PUT /containers/conflict/archive?path=%2Fx", "{}", 409, "{\"message\":", "archive_put(conflict,/x,0,{})"},
+		{"GET /containers/web/export", NULL, 200, "Content-Type: application/octet-stream\r\n", "export(web)"},
+		{"GET /containers/web/changes", NULL, 200, "null\n", "changes(web)"},
+		{"POST /commit?container=web&repo=r&tag=t&author=a&comment=c&pause=0&changes=CMD+x&changes=ENV+y", NULL, 201, "{\"Id\":\"sha256:c0\"}\n", "commit(web,r:t,a,c,0,CMD x,-)"},
+		{"POST /commit?container=web2", "{\"User\":\"alice\"}", 201, NULL, "commit(web2,-,-,-,1,-,alice)"},
+		{"POST /commit", NULL, 400, "'container': missing", NULL},
 		{"POST /containers/web/start", NULL, 204, NULL, "start(web)"},
 		{"POST /containers/web/start", "{}", 204, NULL, "start(web)"},
 		{"POST /containers/web/start", "{\"Binds\":[]}", 400, "non-empty request body", NULL},
