@@ -39,7 +39,7 @@ static int add_words(char ***v, char *words)
 static int take_server(struct resolv *r, char *rest)
 {
 	char *save = NULL, *w = strtok_r(rest, " \t\r", &save);
-	return !w || !is_address(w) || strv_len(r->servers) == RESOLV_SERVERS_MAX ? 0 : strv_push(&r->servers, w);
+	return !w || !is_address(w) || !str_is_plain(w) || strv_len(r->servers) == RESOLV_SERVERS_MAX ? 0 : strv_push(&r->servers, w);
 }
 
 static int take_search(struct resolv *r, char *rest)
