@@ -87,12 +87,11 @@ static void ask_free(struct ask *q)
 	free(q);
 }
 
-/* The answer to the client, and the end. */
+/* The answer to the client, and the end. @p may be a leg's: it goes first, and closes nothing. */
 static void finish(struct ask *q, const uint8_t *p, size_t len)
 {
-	struct origin o = q->o;
+	origin_reply(&q->o, p, len);
 	ask_free(q);
-	origin_reply(&o, p, len);
 }
 
 static void fail(struct ask *q)

@@ -159,7 +159,7 @@ int dns_ensure(int run_fd, const char *libexec_dir, struct err *err)
 	return ensure(&c, run_fd, libexec_dir, err);
 }
 
-int dns_tell(int run_fd, const char *libexec_dir, const struct dns_container *ctr, const int *sockets, struct err *err)
+int dns_tell(int run_fd, const char *libexec_dir, const struct dns_container *ctr, struct err *err)
 {
 	_cleanup_channel_ struct channel c = CHANNEL_INIT;
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(DNS_TEXT_MAX);
@@ -167,19 +167,32 @@ int dns_tell(int run_fd, const char *libexec_dir, const struct dns_container *ct
 	int started = r < 0 ? r : ensure(&c, run_fd, libexec_dir, err);
 	if (started < 0)
 		return started;
-	r = send_fds(c.sock, text.s, text.len, sockets, sockets ? DNS_SOCKETS : 0);
+	r = send_fds(c.sock, text.s, text.len, NULL, 0);
 	return r < 0 ? err_sys(err, r, "telling the name server of '%s'", ctr->name) : started;
 }
 
-int dns_forget(int run_fd, const char *id)
+/* "@verb @id" to a server that is there. Return: 0; -ENOENT: none is. */
+static int say(int run_fd, const char *verb, const char *id, const int *fds, size_t n_fds)
 {
 	_cleanup_channel_ struct channel c = CHANNEL_INIT;
 	char text[ID_LEN + 16];
 	int r = channel_open(&c, run_fd, /* make= */ false);
 	if (r <= 0)
-		return r;
-	int n = str_format(text, sizeof(text), "forget %s\n", id);
-	return n < 0 ? n : send_fds(c.sock, text, (size_t) n, NULL, 0);
+		return r < 0 ? r : -ENOENT;
+	int n = str_format(text, sizeof(text), "%s %s\n", verb, id);
+	return n < 0 ? n : send_fds(c.sock, text, (size_t) n, fds, n_fds);
+}
+
+int dns_give(int run_fd, const char *id, const int sockets[DNS_SOCKETS])
+{
+	int r = say(run_fd, "sockets", id, sockets, DNS_SOCKETS);
+	return r == -ENOENT ? -ECONNREFUSED : r;
+}
+
+int dns_forget(int run_fd, const char *id)
+{
+	int r = say(run_fd, "forget", id, NULL, 0);
+	return r == -ENOENT ? 0 : r;
 }
 
 int dns_watch(int run_fd)

@@ -5,10 +5,10 @@
  * truth about it. Messages of all engines go through one socket, RUN/dns/socket, in order: a container that was told of before another
  * one was is found by that one's very first question.
  *
- *	network create, or the first start	dns_ensure()
- *	start, in the container's netns		dns_open() -> two sockets		(no round trip: a few system calls)
- *	start, before execve			dns_tell(c, sockets)
- *	connect, disconnect, rename		dns_tell(c, NULL)			(the sockets stay)
+ *	network create				dns_ensure()		so that no start waits for a spawn
+ *	start, the engine			dns_tell(c)		others find it, and the server stays as long as there is one
+ *	start, whoever makes the namespace	dns_open(), dns_give()	now it can ask; before its first process runs
+ *	connect, disconnect, rename		dns_tell(c)		the sockets stay
  *	the container has ended			dns_forget(id)
  *
  * A container finds the server at DNS_ADDRESS, whatever its networks are: /etc/resolv.conf never changes while it runs.
@@ -59,15 +59,18 @@ struct dns_container {
 int dns_ensure(int run_fd, const char *libexec_dir, struct err *err);
 
 /** dns_open() - the server's two sockets (enum dns_socket; CLOEXEC, owned by the caller) in the calling thread's network namespace, whose lo must
- *  be up: bound to a free port of DNS_ADDRESS, and an nftables rule on lo's ingress that shows them as port 53 (nothing there occupies
+ *  need not be up yet: bound to a free port of DNS_ADDRESS, and an nftables rule on lo's ingress that shows them as port 53 (nothing there occupies
  *  0.0.0.0:53). Return: 0 or -errno. Context: needs CAP_NET_ADMIN there; no malloc, no lock: a child after fork may call it. */
 int dns_open(int ret[DNS_SOCKETS]);
 /** dns_open_at() - the same in the network namespace @netns_fd, for a thread of the engine's: goes there and comes back. */
 int dns_open_at(int netns_fd, int ret[DNS_SOCKETS]);
 
-/** dns_tell() - what is true of @c from now on. @sockets: from dns_open(), borrowed; NULL: the server has them (it refuses to learn of a container
- *  without). Starts the server if there is none. Return as dns_ensure(). Context: one datagram; waits at most 2 s for room. */
-int dns_tell(int run_fd, const char *libexec_dir, const struct dns_container *c, const int *sockets, struct err *err);
+/** dns_tell() - what is true of @c from now on. Starts the server if there is none. Return as dns_ensure(). Context: one datagram; waits at most 2 s
+ *  for room. */
+int dns_tell(int run_fd, const char *libexec_dir, const struct dns_container *c, struct err *err);
+/** dns_give() - the sockets of a container that was told of, in place of those that it had. @sockets: from dns_open(), borrowed. Return: 0; -ECONNREFUSED: the
+ *  server has just been killed (whoever starts another opens them again); -errno. */
+int dns_give(int run_fd, const char *id, const int sockets[DNS_SOCKETS]);
 /** dns_forget() - drop a container, its names and sockets (they hold its network namespace). No server or no such container: fine. Return: 0 or -errno. */
 int dns_forget(int run_fd, const char *id);
 /** dns_watch() - a descriptor that becomes readable when the server that runs now has ended. Return: fd, owned; -ENOENT: none runs. */

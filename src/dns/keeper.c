@@ -147,16 +147,26 @@ static void worker_tell(struct keeper *k, const char *text, size_t len, const in
 
 /* Engines */
 
-static int tell(struct keeper *k, struct dns_told *t, int *fds, size_t n, const char *text, size_t len)
+static int tell(struct keeper *k, struct dns_told *t, const char *text, size_t len)
 {
 	struct dns_member *m;
-	if (n != 0 && n != DNS_SOCKETS)
-		return -EINVAL;
-	int r = dns_state_tell(&k->st, t, n ? fds : NULL, &m);
+	int r = dns_state_tell(&k->st, t, &m);
 	if (r < 0)
 		return r;
 	k->empty_since = 0;
-	worker_tell(k, text, len, m->sockets, n);
+	worker_tell(k, text, len, NULL, 0);
+	return 0;
+}
+
+static int give(struct keeper *k, const struct dns_told *t, int *fds, size_t n, const char *text, size_t len)
+{
+	struct dns_member *m = dns_state_get(&k->st, t->id);
+	if (n != DNS_SOCKETS)
+		return -EINVAL;
+	if (!m)
+		return -ENOENT; /* it has ended meanwhile */
+	dns_state_give(m, fds);
+	worker_tell(k, text, len, m->sockets, DNS_SOCKETS);
 	return 0;
 }
 
@@ -195,7 +205,9 @@ static int obey(struct keeper *k, const char *text, size_t len, int *fds, size_t
 		return r;
 	switch (t.verb) {
 	case DNS_VERB_TELL:
-		return tell(k, &t, fds, n, text, len);
+		return tell(k, &t, text, len);
+	case DNS_VERB_SOCKETS:
+		return give(k, &t, fds, n, text, len);
 	case DNS_VERB_FORGET:
 		return forget(k, &t, text, len);
 	case DNS_VERB_WATCH:

@@ -18,7 +18,8 @@ static int bound(int type, struct sockaddr_in *address)
 {
 	_cleanup_close_ int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	socklen_t len = sizeof(*address);
-	if (fd < 0 || bind(fd, (const struct sockaddr *) address, sizeof(*address)) < 0 || getsockname(fd, (struct sockaddr *) address, &len) < 0)
+	const int on = 1; /* lo may come up later */
+	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0 || bind(fd, (const struct sockaddr *) address, sizeof(*address)) < 0 || getsockname(fd, (struct sockaddr *) address, &len) < 0)
 		return -errno;
 	return take_fd(&fd);
 }

@@ -57,7 +57,7 @@ static int take_tell(struct dns_told *t, char **w)
 	return t->name ? copy_id(w[1], t->id) : -ENOMEM;
 }
 
-static int take_forget(struct dns_told *t, char **w)
+static int take_id(struct dns_told *t, char **w)
 {
 	return copy_id(w[1], t->id);
 }
@@ -129,7 +129,8 @@ static const struct {
 	int (*fn)(struct dns_told *t, char **w);
 } lines[] = {
 	{"tell", DNS_VERB_TELL, 3, take_tell},
-	{"forget", DNS_VERB_FORGET, 2, take_forget},
+	{"sockets", DNS_VERB_SOCKETS, 2, take_id},
+	{"forget", DNS_VERB_FORGET, 2, take_id},
 	{"watch", DNS_VERB_WATCH, 1, take_watch},
 	{"server", 0, 2, take_server},
 	{"link", 0, 3, take_link},

@@ -2,13 +2,14 @@
 /*
  * What engines say to coffer-dns: one datagram of text on RUN/dns/socket, lines of words with one blank between them.
  *
- *	tell ID NAME               the container, and all there is to know about it; descriptors: none, or its UDP and TCP socket
+ *	tell ID NAME               the container, and all there is to know about it
  *	server ADDRESS             a resolver for its other questions, in order; none: the host's
  *	link ALIAS ID              what it alone calls another container
  *	network ID NAME external   a network that it is on, in the order in which names are looked for; or: internal
  *	address ADDRESS            its address there, one IPv4 and one IPv6 at most
  *	name NAME                  what it is called there
  *
+ *	sockets ID                 with its UDP and its TCP socket
  *	forget ID                  the container has ended
  *	watch                      with a descriptor, which the server keeps open as long as it lives
  *
@@ -24,7 +25,7 @@
 #define DNS_TEXT_MAX 65536  /* a datagram */
 enum { DNS_FD_SOCKET = 3, DNS_FD_LOCK = 4 }; /* of coffer-dns at its start */
 
-enum dns_verb { DNS_VERB_TELL = 1, DNS_VERB_FORGET, DNS_VERB_WATCH };
+enum dns_verb { DNS_VERB_TELL = 1, DNS_VERB_SOCKETS, DNS_VERB_FORGET, DNS_VERB_WATCH };
 
 /* An address, in network order. */
 struct dns_address {

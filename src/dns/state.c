@@ -191,13 +191,11 @@ struct dns_member *dns_state_get(const struct dns_state *st, const char *id)
 	return NULL;
 }
 
-int dns_state_tell(struct dns_state *st, struct dns_told *t, int *sockets, struct dns_member **ret)
+int dns_state_tell(struct dns_state *st, struct dns_told *t, struct dns_member **ret)
 {
 	struct dns_member *m = dns_state_get(st, t->id);
 	bool fresh = !m;
 	size_t n = 0;
-	if (fresh && !sockets)
-		return -ENOENT;
 	m = m ? m : member_new(st);
 	struct dns_node *v = m ? make_nodes(st, m, t, &n) : NULL;
 	if (!v) {
@@ -211,13 +209,15 @@ int dns_state_tell(struct dns_state *st, struct dns_told *t, int *sockets, struc
 	*t = (struct dns_told) {0};
 	v[0].key = m->told.id; /* NODE_MEMBER comes first */
 	put_nodes(st, m, v, n);
-	if (sockets) {
-		close_sockets(m);
-		for (int i = 0; i < DNS_SOCKETS; i++)
-			m->sockets[i] = take_fd(&sockets[i]);
-	}
 	*ret = m;
 	return 0;
+}
+
+void dns_state_give(struct dns_member *m, int sockets[DNS_SOCKETS])
+{
+	close_sockets(m);
+	for (int i = 0; i < DNS_SOCKETS; i++)
+		m->sockets[i] = take_fd(&sockets[i]);
 }
 
 /* Looking up */

@@ -14,7 +14,7 @@
 
 struct dns_member {
 	struct dns_told told;
-	int sockets[DNS_SOCKETS]; /* owned */
+	int sockets[DNS_SOCKETS]; /* owned; -EBADF: not given yet */
 	void *client;             /* the worker's */
 	struct dns_node *nodes;   /* in the table; owned */
 	size_t n_nodes;
@@ -38,9 +38,10 @@ struct dns_found {
 /** dns_state_init() - Return: 0 or -errno. */
 int dns_state_init(struct dns_state *st);
 void dns_state_done(struct dns_state *st);
-/** dns_state_tell() - take over what @t says (left empty) and @sockets (taken over; NULL: as before). Return: 0 and *@ret; -ENOENT: a new one without
- *  sockets; -ENOMEM. On failure nothing has changed. */
-int dns_state_tell(struct dns_state *st, struct dns_told *t, int *sockets, struct dns_member **ret);
+/** dns_state_tell() - take over what @t says (left empty). Return: 0 and *@ret; -ENOMEM: nothing has changed. */
+int dns_state_tell(struct dns_state *st, struct dns_told *t, struct dns_member **ret);
+/** dns_state_give() - @sockets, taken over, in place of what @m had. */
+void dns_state_give(struct dns_member *m, int sockets[DNS_SOCKETS]);
 struct dns_member *dns_state_get(const struct dns_state *st, const char *id);
 /** dns_state_forget() - close its sockets and free it. */
 void dns_state_forget(struct dns_state *st, struct dns_member *m);

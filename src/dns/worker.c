@@ -15,16 +15,20 @@
 static int apply(struct worker *w, struct dns_told *t, int *fds, size_t n)
 {
 	struct dns_member *m = dns_state_get(w->st, t->id);
-	if (t->verb == DNS_VERB_FORGET || (m && n == DNS_SOCKETS)) {
-		if (m && m->client)
-			asker_free(m->client);
-		if (t->verb == DNS_VERB_FORGET && m)
-			dns_state_forget(w->st, m);
-		if (t->verb == DNS_VERB_FORGET)
-			return 0;
+	if (t->verb == DNS_VERB_TELL)
+		return dns_state_tell(w->st, t, &m);
+	if (!m)
+		return 0;
+	if (m->client)
+		asker_free(m->client);
+	if (t->verb == DNS_VERB_FORGET) {
+		dns_state_forget(w->st, m);
+		return 0;
 	}
-	int r = dns_state_tell(w->st, t, n == DNS_SOCKETS ? fds : NULL, &m);
-	return r < 0 || m->client ? r : asker_new(w, m);
+	if (n != DNS_SOCKETS)
+		return -EINVAL;
+	dns_state_give(m, fds);
+	return asker_new(w, m);
 }
 
 static int take_message(struct worker *w, char *text, int *fds, size_t n)
@@ -94,7 +98,7 @@ static int begin(struct worker *w)
 	r = r < 0 ? r : fd_set_nonblock(w->keeper.fd, true);
 	r = r < 0 ? r : loop_watch(&w->loop, &w->keeper, EPOLLIN);
 	for (struct dns_member *m = w->st->members; m && r >= 0; m = m->next)
-		r = asker_new(w, m);
+		r = m->sockets[DNS_UDP] >= 0 ? asker_new(w, m) : 0;
 	return r;
 }
 

@@ -88,6 +88,7 @@ class Space:
 
 class DnsTest(unittest.TestCase):
     RESOLV = "nameserver 127.0.0.53\nsearch corp.example\n"
+    KILLS = False  # the class kills workers itself
     UPSTREAMS = ("127.0.0.53", "127.0.0.54=silent", "192.0.2.53", "192.0.2.54")
 
     @classmethod
@@ -105,6 +106,7 @@ class DnsTest(unittest.TestCase):
         cls.addClassCleanup(cls.stop, cls.upstream)
         cls.upstream.stdout.readline()
         cls.addClassCleanup(cls.end_server)
+        cls.addClassCleanup(cls.no_accidents)
 
     @classmethod
     def space(cls, resolv=None):
@@ -117,6 +119,13 @@ class DnsTest(unittest.TestCase):
         process.kill()
         process.wait()
         process.stdout.close()
+
+    @classmethod
+    def no_accidents(cls):
+        """A worker that died would be replaced before anybody looks."""
+        text = coffer.read_text(os.path.join(cls.run_dir, "dns", "log"))
+        if not cls.KILLS and "worker" in text:
+            raise AssertionError(text)
 
     @classmethod
     def end_server(cls):
@@ -519,6 +528,8 @@ socket.send_fds(s, [b"tell " + b"9" * 64 + b" new\\n"], [1]); socket.send_fds(s,
 
 
 class Life(DnsTest):
+    KILLS = True
+
     def setUp(self):
         self.web = self.space()
         self.tell(1, "web", [("front", "10.0.0.2", ["web"], "external")], self.web)
@@ -597,9 +608,10 @@ class Life(DnsTest):
         self.client("forget", full_id(1))
         wait_until(lambda: "status" not in other.run("dig", "@127.0.0.11", "+tries=1", "+time=1", "web", check=False), message="its sockets to be closed")
 
-    def test_a_container_without_sockets_is_not_taken(self):
-        self.tell(5, "ghost", [("front", "10.0.0.5", ["ghost"], "external")])
-        self.assertEqual(self.web.ask("ghost", "A")[0], "NXDOMAIN")
+    def test_a_container_is_found_before_it_can_ask(self):
+        self.tell(5, "early", [("front", "10.0.0.5", ["early"], "external")])
+        self.addCleanup(self.client, "forget", full_id(5))
+        self.assertEqual(self.web.dig("early", "A"), ["10.0.0.5"])
 
     def test_names_that_would_be_two_lines(self):
         for text in (f"tell {full_id(7)} a b\n", f"tell {full_id(7)} x\nnetwork {NET['front']} front external\nname a b\n"):

@@ -15,8 +15,7 @@ static struct dns_member *world(struct dns_state *st)
 	char text[] = "tell " ID " web\nnetwork " ID " net external\naddress 10.0.0.2\naddress fd00::2\nname web\nname all\n";
 	struct dns_told t = {0};
 	struct dns_member *m = NULL;
-	int fds[] = {-1, -1};
-	if (dns_state_init(st) < 0 || dns_told_parse(text, &t) < 0 || dns_state_tell(st, &t, fds, &m) < 0)
+	if (dns_state_init(st) < 0 || dns_told_parse(text, &t) < 0 || dns_state_tell(st, &t, &m) < 0)
 		abort();
 	return m;
 }

@@ -21,7 +21,7 @@ static void text_of(const struct dns_address *a, char text[INET6_ADDRSTRLEN])
 		(void) inet_ntop(a->family, a->bytes, text, INET6_ADDRSTRLEN);
 }
 
-static int tell(int run, const char *libexec, struct dns_told *t, const int *sockets, struct err *err)
+static int tell(int run, const char *libexec, struct dns_told *t, struct err *err)
 {
 	static char text[DNS_NETWORKS_MAX + DNS_SERVERS_MAX][2][INET6_ADDRSTRLEN];
 	static struct dns_network networks[DNS_NETWORKS_MAX];
@@ -42,7 +42,7 @@ static int tell(int run, const char *libexec, struct dns_told *t, const int *soc
 	const struct dns_container c = {
 		.id = t->id, .name = t->name, .networks = networks, .n_networks = t->n_stays, .links = links, .n_links = t->n_links, .servers = t->n_servers ? servers : NULL,
 	};
-	return dns_tell(run, libexec, &c, sockets, err);
+	return dns_tell(run, libexec, &c, err);
 }
 
 static int read_told(struct dns_told *t)
@@ -63,7 +63,10 @@ static int do_tell(int run, const char *libexec, const char *netns, struct err *
 	r = ns >= 0 ? dns_open_at(ns, sockets) : netns ? -errno : 0;
 	if (r < 0)
 		return err_sys(err, r, "opening sockets");
-	r = tell(run, libexec, &t, netns ? sockets : NULL, err);
+	r = tell(run, libexec, &t, err);
+	int given = r >= 0 && netns ? dns_give(run, t.id, sockets) : 0;
+	if (given < 0)
+		r = err_sys(err, given, "giving sockets");
 	for (int i = 0; i < DNS_SOCKETS; i++)
 		safe_close(sockets[i]);
 	return r;
