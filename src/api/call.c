@@ -39,7 +39,10 @@ int call_respond(struct call *c)
 		.len = c->out.len,
 		.flags = (c->close ? HTTP_RESPONSE_CLOSE : 0) | (str_eq(c->req.method, "HEAD") ? HTTP_RESPONSE_NO_BODY : 0),
 	};
-	return http_respond(http_peer_fd(c->peer), &r);
+	*c->peers_turn = now_usec(); /* to read it */
+	int sent = http_respond(http_peer_fd(c->peer), &r);
+	*c->peers_turn = 0;
+	return sent;
 }
 
 static int respond_message(struct call *c, int status, const char *message)

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 #include "api/server.h"
+#include "base/clock.h"
 #include "engine/engine.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -35,6 +36,7 @@ struct call {
 	const char *content_type;    /* of out; NULL: JSON */
 	const char *headers;         /* static; more header lines, NULL: none */
 	pthread_mutex_t *lock;       /* borrowed; held while the descriptor is given away; NULL: nobody else looks at it */
+	_Atomic usec_t *peers_turn;  /* borrowed; see server.c E3 */
 	bool settle;                 /* wait until the peer has read a hijack head (api.md fact 2) */
 	bool answered, hijacked, close;
 };

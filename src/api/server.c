@@ -4,6 +4,8 @@
  *   E1 `running` counts the connection threads that have been started and have not yet let go of their struct connection.
  *   E2 a connection is on the list from before its thread runs until its descriptor is closed or given away, so that
  *      stopping never shuts down a descriptor number that has been reused.
+ *   E3 peers_turn is set while the peer alone keeps the connection's thread: it has sent no request, half of one, or does not read an answer.
+ *      When there is no room left, the connection with the oldest one is ended: idle ones and slow ones make place for those that want something.
  */
 #include "api/server.h"
 
@@ -14,6 +16,7 @@
 #include <time.h>
 
 #include "api/internal.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -36,6 +39,7 @@ struct connection {
 	struct connection *prev, *next;
 	struct http_peer *peer; /* owned */
 	struct caller caller;
+	_Atomic usec_t peers_turn; /* since when; 0: it is ours */
 };
 
 /* A head that cannot be read as HTTP is answered once, then the connection goes. */
@@ -65,8 +69,10 @@ static void refuse(struct connection *cn, const struct http_request *req)
 static bool serve_one(struct connection *cn)
 {
 	struct call c = {.engine = cn->server->engine, .caller = &cn->caller, .peer = cn->peer, .lock = &cn->server->lock,
-			  .settle = cn->server->settle};
+			  .settle = cn->server->settle, .peers_turn = &cn->peers_turn};
+	cn->peers_turn = now_usec();
 	int r = http_peer_recv_head(cn->peer, &c.req);
+	cn->peers_turn = 0;
 	if (r == -EPROTO)
 		refuse(cn, &c.req);
 	if (r <= 0) {
@@ -200,12 +206,31 @@ static void refuse_busy(int fd)
 	(void) http_respond(fd, &r); /* best effort: we are full */
 }
 
-static bool is_full(struct server *s)
+/* The connection whose peer has let us wait longest; NULL: every one is ours to serve. Under lock. */
+static struct connection *find_idle(struct server *s)
 {
+	struct connection *oldest = NULL;
+	for (struct connection *cn = s->list; cn; cn = cn->next)
+		if (cn->peers_turn && http_peer_fd(cn->peer) >= 0 && (!oldest || cn->peers_turn < oldest->peers_turn))
+			oldest = cn;
+	return oldest;
+}
+
+/* Room for one more? Makes some, when there is none (E3). */
+static bool make_room(struct server *s)
+{
+	struct timespec until;
+	(void) clock_gettime(CLOCK_REALTIME, &until); /* cannot fail */
+	until.tv_sec += 1;
 	(void) pthread_mutex_lock(&s->lock);
-	bool full = s->running >= API_CONNECTIONS_MAX;
+	struct connection *idle = s->running >= API_CONNECTIONS_MAX ? find_idle(s) : NULL;
+	if (idle)
+		(void) shutdown(http_peer_fd(idle->peer), SHUT_RDWR); /* its thread sees the end */
+	while (idle && s->running >= API_CONNECTIONS_MAX && pthread_cond_timedwait(&s->left, &s->lock, &until) == 0)
+		continue;
+	bool room = s->running < API_CONNECTIONS_MAX;
 	(void) pthread_mutex_unlock(&s->lock);
-	return full;
+	return room;
 }
 
 /* What passes by itself is waited out. */
@@ -224,7 +249,7 @@ static int accept_one(struct server *s, int listen_fd)
 	_cleanup_close_ int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd < 0)
 		return accept_failed(errno);
-	if (is_full(s)) {
+	if (!make_room(s)) {
 		refuse_busy(fd);
 		return 0;
 	}

@@ -12,7 +12,7 @@ struct engine;
 #define API_VERSION_MAJOR 1
 #define API_VERSION_MAX 50
 #define API_VERSION_MIN 24
-#define API_CONNECTIONS_MAX 512
+#define API_CONNECTIONS_MAX 2048
 #define API_LISTENERS_MAX 32
 
 /** api_serve_embedded() - serve one connection for each descriptor that comes over the SOCK_SEQPACKET @control_fd (borrowed; one

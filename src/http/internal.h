@@ -8,6 +8,7 @@
 
 #include <http_parser.h>
 
+#include "base/clock.h"
 #include "http/request.h"
 
 #define BUFFER_BYTES 16384
@@ -27,6 +28,7 @@ struct http_peer {
 	size_t piece_len;
 	uint64_t body_left;
 	bool in_chunks, expect, started; /* started: a byte of the head has come */
+	usec_t head_began; /* when it came */
 	int refusal;
 	const char *reason;
 	/* the head being read */

@@ -207,7 +207,8 @@ static int head_wait(struct http_peer *p)
 		int r = http_peer_fill(p);
 		if (r == -ETIMEDOUT && !p->started)
 			continue; /* idle between requests is fine */
-		if (r == -ETIMEDOUT) {
+		bool late = r > 0 && p->started && p->flags & HTTP_PEER_TIMED && now_usec() - p->head_began > HTTP_STALL_S * USEC_PER_SEC; /* a byte now and then */
+		if (r == -ETIMEDOUT || late) {
 			(void) refuse(p, 408, "the request's head did not come to its end in time");
 			return -EPROTO;
 		}
@@ -224,6 +225,8 @@ static int head_read(struct http_peer *p)
 		int r = head_wait(p);
 		if (r <= 0)
 			return r;
+		if (!p->started)
+			p->head_began = now_usec();
 		p->started = true;
 		size_t from = p->pos;
 		r = http_peer_execute(p);

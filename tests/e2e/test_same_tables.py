@@ -12,9 +12,9 @@ import unittest
 
 import coffer
 import daemon
-import test_docker_cli
+import docker_cli
 
-CLIENT = test_docker_cli.NewestDocker.client
+CLIENT = docker_cli.newest()
 LABELS = ("-l", "team=web", "-l", "a=<b>&c")
 
 DIFFERENT = {

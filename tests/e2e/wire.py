@@ -4,11 +4,13 @@
 Nothing is parsed while it passes, so neither side's timing, half-closes nor cuts change. Read `exchanges()` when the client has left.
 """
 
+import bisect
 import contextlib
 import os
 import select
 import socket
 import threading
+import time
 
 import engine_api
 
@@ -18,6 +20,8 @@ class Exchange:
         self.method, self.target, self.headers, self.body = method, target, headers, body
         self.status, self.answer_headers, self.answer = None, {}, b""
         self.hijacked = False
+        self.at = 0.0  # when its first byte came
+        self.whole = False  # the answer came to its end; false when somebody left before
 
     @property
     def path(self):
@@ -43,27 +47,28 @@ def _head(data):
 
 
 def _body(headers, data, to_the_end=False):
-    """(body, rest)"""
+    """(body, rest, whether it is whole)"""
     if headers.get("transfer-encoding") == "chunked":
         at = 0
         while at < len(data):
             line = data.find(b"\r\n", at)
             if line < 0:
-                return engine_api.dechunk(data), b""
+                break
             n = int(data[at:line].split(b";")[0], 16)
             at = line + 2 + n + 2
             if n == 0:
-                return engine_api.dechunk(data[:at]), data[at:]
-        return engine_api.dechunk(data), b""
+                return engine_api.dechunk(data[:at]), data[at:], True
+        return engine_api.dechunk(data), b"", False
     if "content-length" in headers:
         n = int(headers["content-length"])
-        return data[:n], data[n:]
-    return (data, b"") if to_the_end else (b"", data)
+        return data[:n], data[n:], len(data) >= n
+    return (data, b"", True) if to_the_end else (b"", data, True)
 
 
 class _Connection:
     def __init__(self, recorder, client):
         self.asked, self.got = bytearray(), bytearray()
+        self.marks = []  # (bytes asked so far, when), before each piece
         self.client, self.server = client, socket.socket(socket.AF_UNIX)
         self.server.connect(recorder.target)
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -80,6 +85,8 @@ class _Connection:
                         data = s.recv(65536)
                     except OSError:
                         data = b""
+                    if s is self.client:
+                        self.marks.append((len(log), time.monotonic()))
                     log += data
                     try:
                         peer.sendall(data) if data else peer.shutdown(socket.SHUT_WR)
@@ -100,10 +107,13 @@ class _Connection:
 
     def exchanges(self):
         found, asked, got = [], bytes(self.asked), bytes(self.got)
+        total = len(asked)
         while head := _head(asked):
+            start = total - len(asked)
             (method, target, *_), headers, asked = head
-            body, asked = _body(headers, asked)
+            body, asked, _ = _body(headers, asked)
             x = Exchange(method, target, headers, body)
+            x.at = self.marks[bisect.bisect_right([m[0] for m in self.marks], start) - 1][1]
             found.append(x)
             answer = _head(got)
             while answer and answer[0][1] == "100":
@@ -116,8 +126,9 @@ class _Connection:
             if x.hijacked:
                 x.answer, x.body = got, asked
                 return found
+            x.whole = True
             if method != "HEAD" and x.status not in (204, 304):
-                x.answer, got = _body(x.answer_headers, got, to_the_end=True)
+                x.answer, got, x.whole = _body(x.answer_headers, got, to_the_end=True)
         return found
 
 
@@ -145,8 +156,8 @@ class Recorder:
         self.connections.clear()
 
     def exchanges(self):
-        """Every request since forget(), connection by connection, in the order in which these were made."""
-        return [x for c in self.connections for x in c.exchanges()]
+        """Every request since forget(), in the order in which they were made."""
+        return sorted((x for c in list(self.connections) for x in c.exchanges()), key=lambda x: x.at)
 
     def close(self):
         with contextlib.suppress(OSError):
