@@ -448,8 +448,9 @@ static int each_element(struct run *x, struct loop *l)
 		return err_oom(x->err);
 	STRV_FOREACH (key, keys) {
 		struct value name;
-		char *copy = strdup(key); /* variables may outlive this loop's keys */
-		if (r == 0 && (r = value_keep(&x->pool, &name, copy)) == 0)
+		if (r < 0 || l->broken)
+			break;
+		if ((r = value_keep(&x->pool, &name, strdup(key))) == 0) /* a copy: variables may outlive this loop's keys */
 			r = once(x, l, name, json_get(l->list, key));
 	}
 	return r;
