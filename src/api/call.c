@@ -11,6 +11,7 @@
 static const int statuses[] = {
 	[ERR_NONE] = 500,      [ERR_INVALID] = 400,     [ERR_NOT_FOUND] = 404, [ERR_CONFLICT] = 409,      [ERR_DENIED] = 403,     [ERR_QUOTA] = 403,
 	[ERR_UNSUPPORTED] = 501, [ERR_CORRUPT] = 400,   [ERR_SYSTEM] = 500,    [ERR_CMD_NOT_FOUND] = 400, [ERR_CMD_DENIED] = 400, [ERR_NOT_MODIFIED] = 304,
+	[ERR_UNAUTHORIZED] = 401,
 };
 static_assert(ARRAY_LEN(statuses) == ERR_KIND_MAX_, "every kind has a status");
 

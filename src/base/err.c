@@ -22,6 +22,7 @@ static const struct {
 	[ERR_CMD_NOT_FOUND] = {"command not found", ENOENT},
 	[ERR_CMD_DENIED] = {"command denied", EACCES},
 	[ERR_NOT_MODIFIED] = {"not modified", EALREADY},
+	[ERR_UNAUTHORIZED] = {"unauthorized", EACCES},
 };
 static_assert(ARRAY_LEN(kinds) == ERR_KIND_MAX_, "every kind has a row");
 

@@ -22,6 +22,7 @@ enum err_kind {
 	ERR_CMD_NOT_FOUND, /* the container's command does not exist: 400, CLI 127 */
 	ERR_CMD_DENIED,  /* the container's command cannot be executed: 400, CLI 126 */
 	ERR_NOT_MODIFIED, /* already in the state that was asked for: 304 */
+	ERR_UNAUTHORIZED, /* a registry wants (other) credentials: 401 */
 	ERR_KIND_MAX_,
 };
 
