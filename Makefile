@@ -14,7 +14,7 @@ sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 sharedir = $(DESTDIR)$(PREFIX)/share
 generated = $(BUILD)/src/cmd/coffer-docs/docs $(BUILD)/src/cmd/coffer-docs/oci-docs
-helpers = coffer-monitor coffer-unpack coffer-files coffer-init coffer-dns
+helpers = coffer-monitor coffer-unpack coffer-fetch coffer-files coffer-init coffer-dns
 
 all: build
 .PHONY: all deps build run check check-vm tests-built bench install uninstall clean

@@ -66,6 +66,24 @@ int confine_landlock(bool scope_abstract)
 	return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;
 }
 
+int confine_landlock_readonly(void)
+{
+	/* rights by the ABI that brought them: 1 execute, write, remove and make; 2 refer; 3 truncate; 5 ioctl of devices */
+	static const uint64_t since[] = {0, (1ULL << 0) | (1ULL << 1) | (0x1ffULL << 4), 1ULL << 13, 1ULL << 14, 0, 1ULL << 15};
+	int abi = landlock_abi();
+	if (abi < 1)
+		return -EOPNOTSUPP;
+	struct ruleset a = {0};
+	for (int i = 1; i <= abi && i < (int) ARRAY_LEN(since); i++)
+		a.fs |= since[i];
+	if (abi >= 6)
+		a.scoped = LANDLOCK_SCOPE_ABSTRACT_UNIX_SOCKET | LANDLOCK_SCOPE_SIGNAL;
+	_cleanup_close_ int fd = (int) syscall(SYS_landlock_create_ruleset, &a, abi >= 6 ? sizeof(a) : sizeof(a.fs), 0);
+	if (fd < 0)
+		return -errno;
+	return syscall(SYS_landlock_restrict_self, fd, 0) < 0 ? -errno : 0;
+}
+
 int close_from(unsigned first)
 {
 	return syscall(SYS_close_range, first, ~0U, 0) < 0 ? -errno : 0;

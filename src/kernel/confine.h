@@ -23,6 +23,9 @@ int landlock_abi(void);
  *  ptraced; with @scope_abstract (ABI >= 6) abstract unix sockets of outside are out of reach (CVE-2020-15257 on host networks).
  *  Needs no_new_privs or CAP_SYS_ADMIN. -EOPNOTSUPP: no Landlock here. */
 int confine_landlock(bool scope_abstract);
+/** confine_landlock_readonly() - no file is written, made, removed or executed any more, abstract sockets of outside and signals to outside (ABI >= 6) are
+ *  out of reach. For helpers. -EOPNOTSUPP: no Landlock here. */
+int confine_landlock_readonly(void);
 /** close_from() - close_range(@first, ~0). Linux >= 5.9. */
 int close_from(unsigned first);
 /** cloexec_from() - mark every descriptor from @first on close-on-exec. Linux >= 5.11. */

@@ -37,7 +37,7 @@ sys.path.insert(0, HERE)
 
 import images  # noqa: E402  (a sibling module)
 
-PROGRAMS = ("coffer-monitor", "coffer-unpack", "coffer-files", "coffer-init", "coffer-dns")
+PROGRAMS = ("coffer-monitor", "coffer-unpack", "coffer-fetch", "coffer-files", "coffer-init", "coffer-dns")
 DEFAULT_TIMEOUT = 60
 SLOW = int(os.environ.get("COFFER_SLOW", "1"))  # every wait is that many times longer: the VM lane says 4
 CGROUP = "/sys/fs/cgroup"
