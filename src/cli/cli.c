@@ -36,7 +36,7 @@ const struct flag_table *const top_flags[] = {FLAGS(top_rows), NULL};
 static const struct command *const commands[] = {
 	&command_run,	       &command_create,	       &command_start,	      &command_stop,	     &command_restart,
 	&command_kill,	       &command_rm,	       &command_ps,	      &command_logs,	     &command_attach,
-	&command_exec,	       &command_wait,	       &command_inspect,      &command_posture,	     &command_load, &command_save,
+	&command_exec,	       &command_wait,	       &command_inspect,      &command_posture,	     &command_load, &command_save, &command_pull,
 	&command_import,       &command_images,	       &command_rmi,	      &command_tag,	     &command_history,
 	&command_image_inspect, &command_container_inspect, &command_volume_create, &command_volume_ls, &command_volume_inspect,
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
@@ -238,9 +238,7 @@ static const struct {
 	{"network", "this version has --network none and host"},
 	{"node", NULL},
 	{"plugin", NULL},
-	{"pull", "load an image with coffer load -i FILE"},
 	{"push", "there are no registries yet"},
-	{"save", NULL},
 	{"search", "there are no registries yet"},
 	{"secret", NULL},
 	{"service", NULL},

@@ -77,9 +77,13 @@ static int set_volume_driver(void *field, const char *value, struct err *err)
 
 static int set_pull(void *field, const char *value, struct err *err)
 {
-	if (str_eq(value, "missing"))
-		return 0;
-	return only(value, "never", "there are no registries yet; load an image with coffer load -i FILE", err);
+	static const char *const names[] = {[PULL_MISSING] = "missing", [PULL_ALWAYS] = "always", [PULL_NEVER] = "never"};
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		if (str_eq(value, names[i])) {
+			*(enum pull_policy *) field = (enum pull_policy) i;
+			return 0;
+		}
+	return err_set(err, ERR_INVALID, "use missing, always or never");
 }
 
 static const struct flag common_rows[] = {
@@ -144,8 +148,9 @@ static const struct flag common_rows[] = {
 	{"oom-score-adj", 0, FLAG_INT, O(oom_score_adj), "n", "Preference of the OOM killer (-1000 to 1000)"},
 	{"pid", 0, FLAG_STR, O(pid), "mode", "Processes: private (default), container:NAME, or host where the operator allows it"},
 	{"pids-limit", 0, FLAG_INT, O(pids_limit), "n", "Limit of processes (default 2048; -1: none)"},
+	{"platform", 0, FLAG_STR, O(platform), "os/arch", "Of an image for several platforms, pull this one"},
 	{"privileged", 0, FLAG_BOOL, O(privileged), NULL, "All capabilities inside the container's own user namespace"},
-	{"pull", 0, FLAG_SET, 0, "policy", "missing or never", set_pull},
+	{"pull", 0, FLAG_SET, O(pull), "policy", "Pull the image: missing (default), always, never", set_pull},
 	{"quiet", 'q', FLAG_BOOL, O(quiet), NULL, "Suppress the output of pulling"},
 	{"read-only", 0, FLAG_BOOL, O(read_only), NULL, "Make the root file system read-only"},
 	{"restart", 0, FLAG_SET, O(restart), "policy", "When it is started again by itself: no, on-failure[:N], always, unless-stopped", set_restart},
@@ -227,7 +232,6 @@ static const struct flag refused_rows[] = {
 	REFUSED("mac-address", NO_NAMES),
 	REFUSED("net-alias", NO_NAMES),
 	REFUSED("network-alias", NO_NAMES),
-	REFUSED("platform", "images run on the architecture of the host only"),
 	{.name = "publish", .abbr = 'p', .kind = FLAG_REFUSED, .help = NO_PORTS},
 	{.name = "publish-all", .abbr = 'P', .kind = FLAG_REFUSED_BOOL, .help = NO_PORTS},
 	REFUSED_BOOL("use-api-socket", "a tenant's socket has an issue of its own"),

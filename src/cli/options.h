@@ -35,6 +35,8 @@ struct container_options {
 	const char *cgroup_parent; /* borrowed */
 	const char *cpuset_cpus, *cpuset_mems, *log_driver; /* borrowed */
 	char **log_opt;                                     /* owned strv */
+	enum pull_policy { PULL_MISSING, PULL_ALWAYS, PULL_NEVER } pull;
+	const char *platform; /* borrowed */
 	/* run only */
 	bool detach, sig_proxy;
 	const char *detach_keys; /* borrowed */

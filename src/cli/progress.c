@@ -11,10 +11,10 @@
 #define LINE_MAX_BYTES (1 << 20)
 #define BAR_MAX 50
 
-void progress_init(struct progress *p)
+void progress_init(struct progress *p, FILE *out)
 {
-	*p = (struct progress) {.line = STRBUF_INIT(LINE_MAX_BYTES)};
-	p->live = term_size(STDOUT_FILENO, &p->rows, &p->cols);
+	*p = (struct progress) {.out = out, .line = STRBUF_INIT(LINE_MAX_BYTES)};
+	p->live = out && term_size(fileno(out), &p->rows, &p->cols);
 }
 
 void progress_done(struct progress *p)
@@ -53,12 +53,12 @@ static void show_live(struct progress *p, const char *id, const char *text)
 {
 	size_t up = line_of(p, id);
 	if (up > 0) {
-		(void) printf("\033[%zuA\r\033[2K%s\033[%zuB\r", up, text, up);
+		(void) fprintf(p->out, "\033[%zuA\r\033[2K%s\033[%zuB\r", up, text, up);
 	} else {
-		(void) printf("%s\n", text);
+		(void) fprintf(p->out, "%s\n", text);
 		(void) strv_push(&p->ids, id); /* without memory its next change just takes a new line */
 	}
-	(void) fflush(stdout);
+	(void) fflush(p->out);
 }
 
 static void plain(struct strbuf *out, const char *s)
@@ -83,7 +83,7 @@ static void show_layer(struct progress *p, const char *id, const char *status, c
 	if (p->live)
 		show_live(p, id, text.s ? text.s : "");
 	else
-		(void) printf("%s: %s\n", id, status);
+		(void) fprintf(p->out, "%s: %s\n", id, status);
 }
 
 static int one_line(struct progress *p, const char *text, size_t len, struct err *err)
@@ -100,12 +100,14 @@ static int one_line(struct progress *p, const char *text, size_t len, struct err
 		return err_set(err, ERR_INVALID, "%.480s", error);
 	const char *stream = json_str(json_get(doc, "stream"), NULL), *status = json_str(json_get(doc, "status"), NULL);
 	const char *id = json_str(json_get(doc, "id"), "");
+	if (!p->out)
+		return 0;
 	if (stream)
-		(void) printf("%s", stream);
+		(void) fprintf(p->out, "%s", stream);
 	else if (status && *id)
 		show_layer(p, id, status, json_get(doc, "progressDetail"));
 	else if (status)
-		(void) printf("%s\n", status);
+		(void) fprintf(p->out, "%s\n", status);
 	return 0;
 }
 

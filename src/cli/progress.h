@@ -5,16 +5,19 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/err.h"
 #include "base/str.h"
 
 struct progress {
-	bool live;         /* stdout is a terminal */
+	FILE *out;         /* borrowed; NULL: nothing is shown */
+	bool live;         /* it is a terminal */
 	unsigned rows, cols;
 	char **ids;        /* owned strv; the layers that have a line, in order */
 	struct strbuf line; /* owned; a line still incomplete */
 };
-void progress_init(struct progress *p);
+void progress_init(struct progress *p, FILE *out);
 void progress_done(struct progress *p);
 /** progress_feed() - bytes of the stream. Return: 0; ERR_* with the engine's message when the stream reports an error. */
 int progress_feed(struct progress *p, const char *text, size_t len, struct err *err);

@@ -16,6 +16,7 @@
 #include "cli/call.h"
 #include "cli/command.h"
 #include "cli/options.h"
+#include "cli/pull.h"
 
 #define REMOVED_PATIENCE_MS 10000
 
@@ -29,25 +30,41 @@ static void print_warnings(const struct json *answer)
 		(void) fprintf(stderr, "WARNING: %s\n", json_str(w, ""));
 }
 
-static int cannot_pull(const char *image)
+/* The image is fetched as docker does it: told on stderr, and the container is made after it. */
+static int pull(struct cli *cli, const struct container_options *o, const char *image, struct err *err)
 {
-	(void) fprintf(stderr, "Unable to find image '%s%s' locally\n", image, strchr(image, ':') || strchr(image, '@') ? "" : ":latest");
-	(void) cli_error("pulling is not there yet: load an image with coffer load -i FILE");
-	return CLI_EXIT_ENGINE;
+	return pull_image(cli, image, o->platform, /* all= */ false, o->quiet ? NULL : stderr, err);
+}
+
+static bool is_missing(const struct err *err)
+{
+	return err->kind == ERR_NOT_FOUND && strcasestr(err->msg, "no such image");
+}
+
+static int create_once(struct cli *cli, const struct container_options *o, const char *body, struct json **ret, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
+	target_start(&t, "/containers/create", NULL, NULL);
+	if (o->name)
+		target_query(&t, "name", o->name);
+	return call_json(cli, "POST", &t, body, ret, err);
 }
 
 /* POST /containers/create. Return: 0, or the exit code with the error printed. */
 static int post_create(struct cli *cli, const struct container_options *o, const char *image, const char *body, struct made *ret)
 {
-	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
 	_cleanup_json_ struct json *answer = NULL;
 	struct err err;
-	target_start(&t, "/containers/create", NULL, NULL);
-	if (o->name)
-		target_query(&t, "name", o->name);
-	int r = call_json(cli, "POST", &t, body, &answer, &err);
-	if (r < 0 && err.kind == ERR_NOT_FOUND && strcasestr(err.msg, "no such image"))
-		return cannot_pull(image);
+	int r = o->pull == PULL_ALWAYS ? pull(cli, o, image, &err) : 0;
+	if (r >= 0)
+		r = create_once(cli, o, body, &answer, &err);
+	if (r < 0 && o->pull == PULL_MISSING && is_missing(&err)) {
+		if (!o->quiet)
+			(void) fprintf(stderr, "Unable to find image '%s%s' locally\n", image, strchr(image, ':') || strchr(image, '@') ? "" : ":latest");
+		r = pull(cli, o, image, &err);
+		if (r >= 0)
+			r = create_once(cli, o, body, &answer, &err);
+	}
 	if (r < 0)
 		return cli_fail(CLI_EXIT_ENGINE, &err);
 	print_warnings(answer);

@@ -126,7 +126,7 @@ static int exchange(struct cli *cli, struct upload *u, struct http_conn *c, stru
 	int r = send_body(u, c, err);
 	if (r < 0 || (r = call_head(cli, c, &a, err)) < 0)
 		return r;
-	progress_init(&p);
+	progress_init(&p, stdout);
 	r = receive(cli, u, c, &p, err);
 	if (r == 0)
 		r = progress_feed(&p, "\n", 1, err);

@@ -59,6 +59,7 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 	}
 	memcpy(e->allow, cfg->allow, sizeof(e->allow));
 	int rc = runtimes_read(e, cfg->runtimes, err);
+	rc = rc < 0 ? rc : registries_open(cfg, &e->registries, err);
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < LSM_MAX_; i++)
@@ -143,6 +144,7 @@ struct engine *engine_close(struct engine *e)
 	free(e->self_path);
 	free(e->userns_remap);
 	keyvals_free(e->runtimes, e->n_runtimes);
+	e->registries = registries_free(e->registries);
 	free(e->selinux_process_type);
 	free(e->selinux_file_type);
 	(void) pthread_cond_destroy(&e->attached);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "apimodel/container.h"
@@ -34,6 +35,9 @@ struct engine_config {
 	bool allow[ALLOW_MAX_];
 	const struct json *runtimes; /* borrowed for engine_open(); {"NAME": {"path": "/..."}} of other runtimes that --runtime may name; NULL: the known ones alone */
 	const char *selinux_process_type, *selinux_file_type; /* NULL: container_t and container_file_t */
+	char *const *insecure_registries; /* "host[:port]", "net/bits" */
+	char *const *registry_mirrors;    /* base addresses, of docker.io */
+	const char *http_proxy, *https_proxy, *no_proxy; /* for registries; NULL: none */
 };
 /** engine_open() - open or create the state (0700), migrate the database, reap what died while nobody looked. */
 int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err);
@@ -221,6 +225,18 @@ int engine_volume_list(struct engine *e, const struct caller *c, const struct js
 int engine_volume_prune(struct engine *e, const struct caller *c, const struct json *filters, bool all, struct json_writer *w, struct err *err);
 /** engine_volume_usage() - every volume with its UsageData, as an array. */
 int engine_volume_usage(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);
+/* Registries. */
+struct registry_auth;
+struct pull_request {
+	const char *name, *tag;   /* as docker's query parameters: the name may hold a tag or digest; @tag "" or NULL with a bare name: every tag */
+	const char *platform;     /* "os/arch[/variant]", NULL or "": the host's */
+	const struct registry_auth *auth;
+	atomic_bool *cancel; /* borrowed; true: give up (what came is kept for the next attempt); set as well when a part has failed */
+	const struct image_progress *progress; /* docker's words; called from several threads, one at a time */
+};
+/** engine_pull() - ERR_NOT_FOUND "manifest for X not found: ...", ERR_UNAUTHORIZED, ERR_DENIED by policy.json, -ECANCELED. */
+int engine_pull(struct engine *e, const struct caller *c, const struct pull_request *req, struct err *err);
+
 /** engine_image_containers() - how many containers were made of @image_id. */
 int engine_image_containers(struct engine *e, const struct caller *c, const char *image_id, int64_t *ret, struct err *err);
 int engine_volume_create(struct engine *e, const struct caller *c, const char *name, const struct json *labels, struct json_writer *w, struct err *err);

@@ -33,6 +33,7 @@ struct mailbox;
 struct exec;
 struct pending;
 struct spare;
+struct registry_config;
 
 struct engine {
 	struct db *db;
@@ -42,6 +43,7 @@ struct engine {
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
 	bool allow[ALLOW_MAX_];
 	char *selinux_process_type, *selinux_file_type; /* owned */
+	struct registry_config *registries; /* owned, with its strings */
 	struct keyval *runtimes; /* owned; name and path, of daemon.json */
 	size_t n_runtimes;
 	bool lsm[LSM_MAX_]; /* what the host had when the engine was opened */
@@ -434,3 +436,8 @@ void write_sizes(struct engine *e, struct json_writer *w, const struct container
 void write_mount_points(struct engine *e, struct json_writer *w, const struct container *c, char *const *targets, char *const *names);
 void write_network_settings(struct json_writer *w, const struct container *c, bool running);
 const char *network_mode_of(const struct container_request *r);
+
+/* Registries (registries.c) */
+/** registries_open() - what the operator says about registries. *@ret: owned. */
+int registries_open(const struct engine_config *cfg, struct registry_config **ret, struct err *err);
+struct registry_config *registries_free(struct registry_config *r);

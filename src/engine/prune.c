@@ -141,6 +141,7 @@ int engine_image_prune(struct engine *e, const struct caller *caller, const stru
 		image_free(v[i]);
 	}
 	free(v);
+	(void) image_drop_partial(e->images, NULL); /* best effort: it goes with time, too */
 	rc = rc < 0 ? rc : image_usage_total(e->images, caller->tenant, &after, err);
 	jw_end(w);
 	jw_uint(w, "SpaceReclaimed", before > after ? before - after : 0); /* another may have loaded meanwhile */

@@ -162,6 +162,7 @@ int http_send(struct http_conn *c, const struct http_call *call)
 		strbuf_adds(&head, "Transfer-Encoding: chunked\r\n");
 	else if (has_body || strcmp(call->method, "POST") == 0)
 		strbuf_addf(&head, "Content-Length: %llu\r\n", (unsigned long long) call->body_len);
+	strbuf_adds(&head, call->headers ? call->headers : "");
 	strbuf_adds(&head, "\r\n");
 	if (strbuf_err(&head) < 0)
 		return strbuf_err(&head);

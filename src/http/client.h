@@ -26,6 +26,7 @@ enum http_call_flags {
 struct http_call {
 	const char *method, *target; /* borrowed; @target is escaped already */
 	const char *content_type;    /* borrowed; NULL: application/json when there is a body */
+	const char *headers;         /* borrowed; more whole lines, each ending in CR LF; NULL: none */
 	const char *body;            /* borrowed; NULL: none */
 	uint64_t body_len;
 	unsigned flags;              /* enum http_call_flags */

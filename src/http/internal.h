@@ -17,7 +17,7 @@
 enum event { EVENT_NONE, EVENT_HEAD, EVENT_BODY, EVENT_END };
 
 /* Headers that mean something here; each may be given once. */
-enum header { HEADER_HOST, HEADER_ORIGIN, HEADER_TYPE, HEADER_CODING, HEADER_TRANSFER, HEADER_EXPECT, HEADER_UPGRADE, HEADER_OTHER };
+enum header { HEADER_HOST, HEADER_ORIGIN, HEADER_TYPE, HEADER_CODING, HEADER_TRANSFER, HEADER_EXPECT, HEADER_UPGRADE, HEADER_REGISTRY_AUTH, HEADER_OTHER };
 
 struct http_peer {
 	int fd;            /* owned; -EBADF once hijacked */
@@ -44,7 +44,7 @@ struct http_peer {
 		size_t len;
 		bool cut;
 	} values[HEADER_OTHER];
-	struct strbuf target;
+	struct strbuf target, registry_auth; /* the latter may be long, and is wiped */
 	http_parser parser;
 	char buf[BUFFER_BYTES];
 };

@@ -26,6 +26,7 @@ static const char *const header_names[] = {
 	[HEADER_TRANSFER] = "transfer-encoding",
 	[HEADER_EXPECT] = "expect",
 	[HEADER_UPGRADE] = "upgrade",
+	[HEADER_REGISTRY_AUTH] = "x-registry-auth",
 };
 static_assert(ARRAY_LEN(header_names) == HEADER_OTHER, "every header has a name");
 
@@ -94,6 +95,10 @@ static int on_value(http_parser *hp, const char *at, size_t n)
 	p->value_seen = true;
 	if (p->header == HEADER_OTHER)
 		return 0;
+	if (p->header == HEADER_REGISTRY_AUTH) {
+		strbuf_add(&p->registry_auth, at, n);
+		return strbuf_err(&p->registry_auth) ? refuse(p, 431, "X-Registry-Auth is too long") : 0;
+	}
 	for (size_t i = 0; i < n; i++) {
 		if (p->values[p->header].len >= sizeof(p->values[0].text) - 1) {
 			p->values[p->header].cut = true;
@@ -121,9 +126,24 @@ const http_parser_settings http_peer_settings = {
 	.on_message_complete = http_peer_on_end,
 };
 
+static void wipe_buffer(struct strbuf *b)
+{
+	if (b->s)
+		explicit_bzero(b->s, b->len);
+	strbuf_done(b);
+}
+
+static void wipe(char *s)
+{
+	if (s)
+		explicit_bzero(s, strlen(s));
+	free(s);
+}
+
 void http_request_done(struct http_request *r)
 {
 	free(r->path);
+	wipe(r->registry_auth);
 	http_query_done(&r->query);
 	*r = (struct http_request) {NULL};
 }
@@ -137,6 +157,7 @@ struct http_peer *http_peer_new(int fd_take, unsigned flags)
 	p->fd = fd_take;
 	p->flags = flags;
 	strbuf_init(&p->target, HTTP_HEAD_MAX);
+	strbuf_init(&p->registry_auth, HTTP_REGISTRY_AUTH_MAX);
 	if (flags & HTTP_PEER_TIMED) {
 		struct timeval tv = {.tv_sec = HTTP_STALL_S};
 		(void) setsockopt(fd_take, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)); /* fails on nothing but a non-socket */
@@ -149,6 +170,7 @@ struct http_peer *http_peer_free(struct http_peer *p)
 	if (p) {
 		safe_close(p->fd);
 		strbuf_done(&p->target);
+		wipe_buffer(&p->registry_auth);
 	}
 	free(p);
 	return NULL;
@@ -197,6 +219,7 @@ static void head_reset(struct http_peer *p)
 	p->prev = '\0';
 	p->value_seen = p->expect = p->started = false;
 	strbuf_reset(&p->target);
+	wipe_buffer(&p->registry_auth);
 }
 
 static int head_wait(struct http_peer *p)
@@ -322,6 +345,8 @@ static int fill_request(struct http_peer *p, struct http_request *ret)
 		return r;
 	ret->method = http_method_str((enum http_method) p->parser.method);
 	media_type(value(p, HEADER_TYPE), ret->content_type);
+	if (p->registry_auth.len > 0 && !(ret->registry_auth = strndup(p->registry_auth.s, p->registry_auth.len)))
+		return -ENOMEM;
 	ret->upgrade = value(p, HEADER_UPGRADE) && strcasecmp(value(p, HEADER_UPGRADE), "tcp") == 0;
 	ret->chunked = p->parser.flags & F_CHUNKED;
 	ret->content_length = p->parser.flags & F_CONTENTLENGTH ? p->parser.content_length : 0;

@@ -15,6 +15,7 @@
 
 #define HTTP_HEAD_MAX 65536
 #define HTTP_CTYPE_MAX 128
+#define HTTP_REGISTRY_AUTH_MAX 32768
 
 struct http_peer; /* owns the descriptor, a 16 KiB buffer and the parser */
 
@@ -28,6 +29,7 @@ struct http_request {
 	char *path;              /* owned; decoded, canonical */
 	struct http_query query; /* owned */
 	char content_type[HTTP_CTYPE_MAX]; /* "": none; the media type alone, lower case */
+	char *registry_auth;     /* owned; X-Registry-Auth as it came, NULL: none; wiped when it is freed */
 	bool upgrade;            /* "Upgrade: tcp" */
 	bool chunked;
 	uint64_t content_length; /* 0: no body (or chunked) */

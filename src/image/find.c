@@ -241,3 +241,18 @@ int image_layer_paths(struct image_store *s, const struct image *i, char ***ret,
 	*ret = take_ptr(paths);
 	return 0;
 }
+
+int image_is_current(struct image_store *s, const char *tenant, const struct image_ref *ref, const char *digest, const char *id, struct err *err)
+{
+	_cleanup_free_ char *name = str_printf("%s/%s", ref->domain, ref->path);
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	if (!name)
+		return err_oom(err);
+	int r = db_query(s->db, &st, err, "SELECT 1 FROM image_digest d WHERE d.tenant=?1 AND d.name=?2 AND d.digest=?3 AND d.image_id=?4 AND (?5 IS NULL OR EXISTS"
+					  " (SELECT 1 FROM image_ref r WHERE r.tenant=?1 AND r.name=?2 AND r.tag=?5 AND r.image_id=?4))", "sssss", tenant, name,
+			 digest, id, ref->tag);
+	if (r >= 0)
+		r = db_step(st, err);
+	st = db_done(st); /* before @name, which it borrows */
+	return r;
+}

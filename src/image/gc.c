@@ -7,12 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "image/internal.h"
+
+#define PARTIAL_GRACE_S (24 * 3600)
 
 /* Call @fn for each name in directory @dfd; @fn may remove the entry. */
 static int each_name(int dfd, int (*fn)(struct image_store *s, const char *name, struct err *err), struct image_store *s, struct err *err)
@@ -90,6 +94,39 @@ static int collect_layer(struct image_store *s, const char *name, struct err *er
 	fault_mark("image.gc.moved");
 	(void) rm_rf_at(s->tmp, doomed); /* what stays is a leftover like any other */
 	return 0;
+}
+
+/* One file of partial/TENANT/: gone when nobody adds to it and it is older than the grace for another attempt. */
+static void collect_part(int dir, const char *name, int64_t older_than_s)
+{
+	struct stat st;
+	_cleanup_close_ int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 && st.st_mtim.tv_sec <= older_than_s)
+		(void) unlinkat(dir, name, 0); /* what stays is tried again */
+}
+
+static int collect_tenant(struct image_store *s, const char *name, struct err *err)
+{
+	_cleanup_close_ int dir = openat(s->partial, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = dir >= 0 ? fdopendir(fcntl(dir, F_DUPFD_CLOEXEC, 3)) : NULL;
+	struct dirent *e;
+	while (d && (e = readdir(d)))
+		if (id_is_full(e->d_name))
+			collect_part(dir, e->d_name, s->parts_older_than_s);
+	if (d)
+		(void) closedir(d);
+	return 0;
+}
+
+int image_drop_partial(struct image_store *s, struct err *err)
+{
+	_cleanup_close_ int lock = openat(s->root, IMAGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0)
+		return err_sys(err, -errno, "locking the image store");
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	s->parts_older_than_s = INT64_MAX;
+	return each_name(s->partial, collect_tenant, s, err);
 }
 
 int image_gc(struct image_store *s, struct err *err)

@@ -5,7 +5,8 @@
  * Invariants: (I1) what lies under blobs/ and layers/ is whole and verified. (I2) A load keeps all it makes below its own directory
  * in tmp/ and moves it out only in load_commit(), just before the rows are written. (I3) Loads hold images.lock shared, collection
  * holds it exclusive: nothing that a load has found or moved can be collected before its rows exist. (I4) A directory in tmp/ whose
- * flock is free belongs to nobody.
+ * flock is free belongs to nobody. (I5) partial/TENANT/HEX is what was fetched of a blob so far, by one process at a time (its flock); it
+ * outlives the fetch that made it, and is hashed from its start before anything is added to it.
  */
 #pragma once
 
@@ -17,9 +18,10 @@
 #define WORK_PREFIX "image-"
 
 struct image_store {
-	int root, blobs, layers, tmp; /* root borrowed, others owned */
+	int root, blobs, layers, tmp, partial; /* root borrowed, others owned */
 	struct db *db;                /* borrowed */
 	char *root_path, *unpack_path; /* owned; absolute */
+	int64_t parts_older_than_s; /* for the collection under way */
 	bool found_dead_work; /* by the last look at tmp/ */
 	bool loaded;          /* something came in through this store: it may have replaced what nobody names now */
 };
@@ -45,7 +47,7 @@ void work_end(struct image_store *s, struct work *w);
 struct pending {
 	char id[DIGEST_TEXT_MAX]; /* blob: digest; layer: chain id */
 	int dir;                  /* borrowed; where @name is */
-	char name[48];
+	char name[80];
 	int fs;                   /* layers: owned fd of fs/; blobs: -EBADF */
 	uint64_t size;
 };
@@ -58,6 +60,15 @@ struct load {
 	size_t n_blobs, n_layers;
 	struct load_image *images; /* owned; to be registered */
 	size_t n_images;
+	const struct load_source *source; /* borrowed; where layers' bytes come from, NULL: blobs of this load or of the store */
+};
+/* Blobs that are still on their way (intake.c). */
+struct load_source {
+	/** open() - bytes of blob @digest to read from. Return: fd, owned by the caller; ERR_*. */
+	int (*open)(void *ctx, const char *digest, uint64_t *ret_size, struct err *err);
+	/** end() - the reader has closed; @r: how it went. Return: 0 the blob came whole and is what it claims; ERR_* (the cause, where there is a better one). */
+	int (*end)(void *ctx, const char *digest, int r, struct err *err);
+	void *ctx;
 };
 struct load_layer {
 	char diff_id[DIGEST_TEXT_MAX], chain[DIGEST_TEXT_MAX], blob[DIGEST_TEXT_MAX];
@@ -134,6 +145,10 @@ struct unpack_run {
 int unpack_run(struct image_store *s, const struct unpack_run *run, struct unpack_msg *ret_done, struct err *err);
 /** lower_find() - look @path up as an overlay of @fds would; fills @m (UNPACK_FOUND). *@ret_fd: the file, when @want_fd and it is one. */
 void lower_find(const int *fds, size_t n, const char *path, bool want_fd, struct unpack_msg *m, int *ret_fd);
+
+/** row_has_layer() / row_has_blob() - does an image of @tenant name it? What others have is no reason not to fetch (R24). Return: 1, 0, ERR_*. */
+int row_has_layer(struct image_store *s, const char *tenant, const char *chain, struct err *err);
+int row_has_blob(struct image_store *s, const char *tenant, const char *digest, struct err *err);
 
 /* Rows (rows.c). */
 int rows_migrate(struct db *db, struct err *err);

@@ -74,7 +74,7 @@ struct watch {
 static void on_progress(void *ctx, uint64_t in, uint64_t out)
 {
 	const struct watch *w = ctx;
-	load_report(w->l, w->id, "Loading layer", in, w->total);
+	load_report(w->l, w->id, w->l->source ? "Extracting" : "Loading layer", in, w->total);
 }
 
 static int write_meta(int dir, const struct load_layer *layer, const struct unpack_msg *done, struct err *err)
@@ -98,8 +98,9 @@ static int write_meta(int dir, const struct load_layer *layer, const struct unpa
 static int unpack_into(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, int dir, int fs, struct err *err)
 {
 	struct lower lower = {0};
-	struct watch watch = {.l = l, .id = layer->diff_id[0] ? layer->diff_id : layer->blob};
-	_cleanup_close_ int input = load_blob_fd(l, layer->blob, &watch.total, err);
+	const struct load_source *src = l->source;
+	struct watch watch = {.l = l, .id = layer->diff_id[0] && !src ? layer->diff_id : layer->blob};
+	_cleanup_close_ int input = src ? src->open(src->ctx, layer->blob, &watch.total, err) : load_blob_fd(l, layer->blob, &watch.total, err);
 	if (input < 0)
 		return input;
 	struct unpack_msg *done = calloc(1, sizeof(*done));
@@ -114,6 +115,9 @@ static int unpack_into(struct load *l, struct load_layer *layer, const struct lo
 	if (r >= 0)
 		r = unpack_run(l->s, &run, done, err);
 	lower_done(&lower);
+	input = safe_close(input);
+	if (src) /* bytes that are not what the manifest says are reported as that, whatever they did to the unpacker */
+		r = src->end(src->ctx, layer->blob, r, err);
 	if (r >= 0 && !digest_is_valid(done->digest))
 		r = err_set(err, ERR_CORRUPT, "the unpacker gave no digest");
 	if (r >= 0 && layer->diff_id[0] && strcmp(done->digest, layer->diff_id) != 0)
@@ -165,8 +169,12 @@ int layer_make(struct load *l, struct load_layer *layer, const struct load_layer
 			layer->size = p->size;
 			return 0;
 		}
-		if (layer_read_size(l->s, layer->chain, &layer->size) > 0) {
-			load_report(l, layer->diff_id, "Already exists", 0, 0);
+		int own = l->source ? row_has_layer(l->s, l->tenant, layer->chain, err) : 1;
+		if (own < 0)
+			return own;
+		if (own && layer_read_size(l->s, layer->chain, &layer->size) > 0) {
+			if (!l->source)
+				load_report(l, layer->diff_id, "Already exists", 0, 0);
 			return 0;
 		}
 	}

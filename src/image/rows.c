@@ -36,9 +36,9 @@ static int add_name(struct db *db, const char *tenant, const struct load_image *
 	if (r >= 0 && ref.tag)
 		r = db_exec(db, err, "INSERT INTO image_ref VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET image_id=excluded.image_id", "ssss", tenant, name,
 			    ref.tag, i->id);
-	if (r >= 0 && i->manifest[0])
+	if (r >= 0 && (ref.digest || i->manifest[0])) /* of an index, where it was pulled by one */
 		r = db_exec(db, err, "INSERT INTO image_digest VALUES(?1,?2,?3,?4) ON CONFLICT DO UPDATE SET image_id=excluded.image_id", "ssss", tenant, name,
-			    i->manifest, i->id);
+			    ref.digest ? ref.digest : i->manifest, i->id);
 	free(name);
 	image_ref_done(&ref);
 	return MIN(r, 0);
@@ -61,4 +61,21 @@ int rows_register(struct db *db, const char *tenant, const struct load_image *i,
 	for (char *const *n = i->names; r >= 0 && n && *n; n++)
 		r = add_name(db, tenant, i, *n, err);
 	return MIN(r, 0);
+}
+
+static int has(struct image_store *s, const char *sql, const char *tenant, const char *key, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int r = db_query(s->db, &st, err, sql, "ss", tenant, key);
+	return r < 0 ? r : db_step(st, err);
+}
+
+int row_has_layer(struct image_store *s, const char *tenant, const char *chain, struct err *err)
+{
+	return has(s, "SELECT 1 FROM image_layer WHERE chain_id=?2 AND tenant=?1 LIMIT 1", tenant, chain, err);
+}
+
+int row_has_blob(struct image_store *s, const char *tenant, const char *digest, struct err *err)
+{
+	return has(s, "SELECT 1 FROM image_layer WHERE blob=?2 AND tenant=?1 UNION ALL SELECT 1 FROM image WHERE tenant=?1 AND id=?2 LIMIT 1", tenant, digest, err);
 }

@@ -33,7 +33,7 @@ int image_store_open(const struct image_store_config *cfg, struct image_store **
 	struct image_store *s = calloc(1, sizeof(*s));
 	if (!s)
 		return err_oom(err);
-	*s = (struct image_store) {.root = cfg->root_fd, .db = cfg->db, .blobs = -EBADF, .layers = -EBADF, .tmp = -EBADF};
+	*s = (struct image_store) {.root = cfg->root_fd, .db = cfg->db, .blobs = -EBADF, .layers = -EBADF, .tmp = -EBADF, .partial = -EBADF};
 	int r = store_paths(s, cfg, err);
 	if (r >= 0)
 		r = sha256 = open_dir(s->root, "blobs", err);
@@ -43,6 +43,8 @@ int image_store_open(const struct image_store_config *cfg, struct image_store **
 		r = s->layers = open_dir(s->root, "layers", err);
 	if (r >= 0)
 		r = s->tmp = open_dir(s->root, "tmp", err);
+	if (r >= 0)
+		r = s->partial = open_dir(s->root, "partial", err);
 	if (r >= 0)
 		r = rows_migrate(s->db, err);
 	if (r < 0) {
@@ -62,6 +64,7 @@ struct image_store *image_store_free(struct image_store *s)
 	(void) safe_close(s->blobs);
 	(void) safe_close(s->layers);
 	(void) safe_close(s->tmp);
+	(void) safe_close(s->partial);
 	free(s->root_path);
 	free(s->unpack_path);
 	free(s);

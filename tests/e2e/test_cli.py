@@ -272,10 +272,11 @@ class RunTest(CliTest):
         self.assertEqual((r.out, r.err), ("hello world", "e"))
 
     def test_missing_image(self):
-        e = self.engine({("POST", "/containers/create"): lambda c: c.fail(404, "No such image: nope:latest")})
+        e = self.engine({("POST", "/containers/create"): lambda c: c.fail(404, "No such image: nope:latest"),
+                         ("POST", "/images/create"): lambda c: c.fail(404, "pull access denied for nope")})
         r = self.run_(e, "run", "nope")
         self.assertEqual(r.code, 125)
-        self.assertEqual(r.err, "Unable to find image 'nope:latest' locally\ncoffer: pulling is not there yet: load an image with coffer load -i FILE\n")
+        self.assertEqual(r.err, "Unable to find image 'nope:latest' locally\ncoffer: Error response from engine: pull access denied for nope\n")
 
     def test_exit_codes_of_failed_starts(self):
         for status, message, code in (
@@ -765,7 +766,7 @@ class UsageTest(CliTest):
             (["run"], 1, "requires at least 1 argument"),
             (["ps", "x"], 1, "accepts no arguments"),
             (["rnu"], 1, "did you mean 'run'?"),
-            (["pull", "x"], 1, "'pull' is not there yet"),
+            (["search", "x"], 1, "'search' is not there yet"),
             (["container", "export", "a"], 1, "'export' is not there yet"),
             (["run", "--pul", "x", "x"], 125, "did you mean --pull?"),
         ):
@@ -776,7 +777,7 @@ class UsageTest(CliTest):
         self.assertEqual(e.calls, [])
 
     def test_help_everywhere(self):
-        for verb in ("run create start stop kill rm ps logs attach exec wait inspect restart load import images rmi tag history posture version info").split():
+        for verb in ("run create start stop kill rm ps logs attach exec wait inspect restart load save pull import images rmi tag history posture version info").split():
             for argv in ([verb, "--help"], ["help", verb]):
                 p = subprocess.run([self.program] + argv, capture_output=True, text=True, env=self.env())
                 self.assertEqual((p.returncode, p.stderr), (0, ""))

@@ -15,7 +15,7 @@ import daemon
 
 ASAN = True
 SLEEP = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
-DOCKER_KEYS = ("live-restore", "registry-mirrors", "log-driver", "labels", "insecure-registries", "default-ulimits", "iptables", "seccomp-profile")
+DOCKER_KEYS = ("live-restore", "max-concurrent-downloads", "log-driver", "labels", "default-ulimits", "iptables", "seccomp-profile")
 
 
 class Config(coffer.CofferTest):
@@ -56,6 +56,13 @@ class Config(coffer.CofferTest):
         for config, *words in rows:
             with self.subTest(config=config):
                 self.assertFails(self.cofferd("--validate", config=config), 1, "daemon.json" if "group" not in words else "group", *words)
+
+    def test_keys_about_registries(self):
+        good = {"insecure-registries": ["localhost:5000", "10.0.0.0/8"], "registry-mirrors": ["https://mirror.example"], "proxies": {"https-proxy": "http://proxy:3128", "no-proxy": "x"}}
+        r = self.cofferd("--validate", config=good)
+        self.assertEqual(r.code, 0, str(r))
+        for key, value, words in (("insecure-registries", "x", "array"), ("insecure-registries", [""], "empty"), ("registry-mirrors", [5], "string"), ("proxies", {"ftp-proxy": "x"}, "ftp-proxy"), ("proxies", [], "object")):
+            self.assertFails(self.cofferd("--validate", config={key: value}), 1, key, words)
 
     def test_keys_of_dockers_that_are_not_there_are_refused_by_name(self):
         for key in DOCKER_KEYS:

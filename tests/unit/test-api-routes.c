@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "engine/engine.h"
+#include "registry/registry.h"
 
 #define CID "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -412,6 +413,29 @@ int engine_volume_usage(struct engine *e, const struct caller *c, struct json_wr
 	return 0;
 }
 
+int registry_auth_parse(const char *header, struct registry_auth *ret, struct err *err)
+{
+	*ret = (struct registry_auth) {.username = header ? strdup(header) : NULL};
+	return 0;
+}
+
+void registry_auth_done(struct registry_auth *a)
+{
+	free(a->username);
+}
+
+/* Says "late" things before it fails; "nosuch" is a failure at once. */
+int engine_pull(struct engine *e, const struct caller *c, const struct pull_request *req, struct err *err)
+{
+	note("pull(%s,%s,%s,%s)", req->name, req->tag ? req->tag : "-", req->platform ? req->platform : "-", req->auth->username ? req->auth->username : "-");
+	int r = verdict(req->name, err);
+	if (r < 0)
+		return r;
+	req->progress->fn(req->progress->ctx, "1", "Pulling from library/busybox", 0, 0);
+	req->progress->fn(req->progress->ctx, "0123456789ab", "Downloading", 5, 10);
+	return str_eq(req->name, "late") ? err_set(err, ERR_CORRUPT, "blob: wrong digest") : 0;
+}
+
 int image_usage(struct image_store *s, const char *tenant, const char *id, struct image_usage *ret, struct err *err)
 {
 	*ret = (struct image_usage) {.bytes = 4242, .shared_bytes = 42, .shared_layer_bytes = 7};
@@ -732,7 +756,10 @@ static void test_table(void **state)
 		{"POST /images/a/b/tag?repo=docker.io/library/x&tag=1", NULL, 201, NULL, "tag(a/b,docker.io/library/x,1)"},
 		{"POST /images/a/tag", NULL, 400, "'repo'", NULL},
 		{"DELETE /images/a/b:1?force=1", NULL, 200, "[]", "rmi(a/b:1,1)"},
-		{"POST /images/create?fromImage=busybox&tag=1", NULL, 501, "coffer load", NULL},
+		{"POST /images/create?fromImage=busybox&tag=1", NULL, 200, "{\"status\":\"Pulling from library/busybox\",\"id\":\"1\"}\r\n\r\n", "pull(busybox,1,-,-)"},
+		{"POST /images/create?fromImage=busybox&tag=1", NULL, 200, "{\"status\":\"Downloading\",\"progressDetail\":{\"current\":5,\"total\":10},\"progress\":\"[=========================>                         ]       5B/10B\",\"id\":\"0123456789ab\"}\r\n", NULL},
+		{"POST /images/create?fromImage=late", NULL, 200, "{\"errorDetail\":{\"message\":\"blob: wrong digest\"},\"error\":\"blob: wrong digest\"}\r\n\r\n0\r\n\r\n", NULL},
+		{"POST /images/create?fromImage=nosuch", NULL, 404, "nosuch", NULL},
 		{"POST /images/create?fromSrc=http://x/y", NULL, 400, "fromSrc", NULL},
 		{"POST /images/load", NULL, 400, "archive", NULL},
 		{"GET /images/json?shared-size=1", NULL, 200, "\"SharedSize\":7", NULL},
@@ -973,7 +1000,7 @@ static void test_load(void **state)
 		_cleanup_free_ char *got = load(*state, "quiet=0", "good", size, chunked), *quiet = load(*state, "quiet=1", "good", size, chunked),
 				    *bad = load(*state, "quiet=1", "bad!", size, chunked), *late = load(*state, "quiet=0", "late", size, chunked);
 		assert_non_null(strstr(got, "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"));
-		assert_non_null(strstr(got, "{\"status\":\"Loading layer\",\"progressDetail\":{\"current\":1,\"total\":2},\"id\":\"abc\"}\r\n"));
+		assert_non_null(strstr(got, "{\"status\":\"Loading layer\",\"progressDetail\":{\"current\":1,\"total\":2},\"progress\":\"[=========================>"));
 		assert_non_null(strstr(got, "{\"stream\":\"Loaded image: busybox:latest\\n\"}\r\n"));
 		assert_non_null(strstr(got, "{\"stream\":\"Loaded image ID: sha256:77\\n\"}\r\n"));
 		assert_non_null(strstr(got, "\r\n0\r\n\r\n"));

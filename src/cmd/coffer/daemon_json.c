@@ -12,7 +12,7 @@
 #define DAEMON_JSON_MAX (1 << 20)
 #define HOSTS_MAX 16
 
-enum key_kind { KEY_STR, KEY_PATH, KEY_BOOL, KEY_HOSTS, KEY_LEVEL, KEY_OBJECT };
+enum key_kind { KEY_STR, KEY_PATH, KEY_BOOL, KEY_HOSTS, KEY_LEVEL, KEY_OBJECT, KEY_STRV, KEY_PROXIES };
 
 #define AT(member) offsetof(struct daemon_config, member)
 static const struct key {
@@ -30,6 +30,9 @@ static const struct key {
 	{"exec-root", KEY_PATH, AT(exec_root), "Where the run-time state is kept. The default is /run/coffer; the environment's COFFER_RUN goes first"},
 	{"userns-remap", KEY_STR, AT(userns_remap), "One shared user namespace map for every container, docker's way: user[:group] or uid[:gid], with ranges in /etc/subuid and /etc/subgid"},
 	{"runtimes", KEY_OBJECT, AT(runtimes), "Other OCI runtimes for --runtime, by name: {\"NAME\": {\"path\": \"/usr/bin/crun\"}}"},
+	{"insecure-registries", KEY_STRV, AT(insecure_registries), "Registries whose certificates are not verified and that may speak plain HTTP: host[:port], or addresses as NET/BITS"},
+	{"registry-mirrors", KEY_STRV, AT(registry_mirrors), "Base addresses that are asked before docker.io, without credentials"},
+	{"proxies", KEY_PROXIES, AT(http_proxy), "Proxies for registries: {\"http-proxy\": ..., \"https-proxy\": ..., \"no-proxy\": ...}. The default is the environment's HTTP_PROXY and its like"},
 	{"allow-host-userns", KEY_BOOL, AT(allow[ALLOW_USERNS]), "Whether --userns host may be asked for"},
 	{"allow-host-network", KEY_BOOL, AT(allow[ALLOW_NETWORK]), "Whether --network host may be asked for"},
 	{"allow-host-pid", KEY_BOOL, AT(allow[ALLOW_PID]), "Whether --pid host may be asked for"},
@@ -48,9 +51,9 @@ static const char *const refused[] = {
 	"containerd-namespace", "containerd-plugins-namespace", "cpu-rt-period", "cpu-rt-runtime", "data-root-size", "default-address-pools", "default-cgroupns-mode",
 	"default-gateway", "default-gateway-v6", "default-ipc-mode", "default-network-opts", "default-runtime", "default-shm-size", "default-ulimits", "dns", "dns-opts",
 	"dns-search", "exec-opts", "experimental", "features", "firewall-backend", "fixed-cidr", "fixed-cidr-v6", "host-gateway-ip", "http-proxy", "https-proxy", "icc",
-	"init", "init-path", "insecure-registries", "ip", "ip-forward", "ip-masq", "ip6tables", "iptables", "ipv6", "labels", "live-restore", "log-driver", "log-format",
+	"init", "init-path", "ip", "ip-forward", "ip-masq", "ip6tables", "iptables", "ipv6", "labels", "live-restore", "log-driver", "log-format",
 	"log-opts", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "mtu", "no-new-privileges", "no-proxy", "node-generic-resources",
-	"oom-score-adjust", "proxies", "raw-logs", "registry-mirrors", "rootless", "seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver", "storage-opts",
+	"oom-score-adjust", "raw-logs", "rootless", "seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver", "storage-opts",
 	"swarm-default-advertise-addr", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "userland-proxy", "userland-proxy-path", "validate",
 };
 
@@ -58,6 +61,7 @@ bool daemon_key(size_t i, struct daemon_key *ret)
 {
 	static const char *const kinds[] = {
 		[KEY_STR] = "text", [KEY_PATH] = "absolute path", [KEY_BOOL] = "true or false", [KEY_HOSTS] = "list", [KEY_LEVEL] = "text", [KEY_OBJECT] = "object",
+		[KEY_STRV] = "list", [KEY_PROXIES] = "object",
 	};
 	if (i >= ARRAY_LEN(keys))
 		return false;
@@ -118,6 +122,31 @@ static int read_hosts(const char *what, const struct json *doc, char ***ret, str
 	return r;
 }
 
+/* {"http-proxy": "...", "https-proxy": "...", "no-proxy": "..."} */
+static int read_proxies(const char *what, const struct json *doc, struct daemon_config *c, struct err *err)
+{
+	const struct json *v = NULL;
+	int r = json_read_obj(doc, "proxies", &v, err);
+	if (r < 0 || !v)
+		return r;
+	JSON_FOREACH_MEMBER(key, value, v)
+		if (!str_eq(key, "http-proxy") && !str_eq(key, "https-proxy") && !str_eq(key, "no-proxy"))
+			return err_set(err, ERR_INVALID, "%s: %.60s: unknown key; known are http-proxy, https-proxy, no-proxy", what, key);
+	r = json_read_str(v, "http-proxy", &c->http_proxy, err);
+	if (r >= 0)
+		r = json_read_str(v, "https-proxy", &c->https_proxy, err);
+	return r < 0 ? r : json_read_str(v, "no-proxy", &c->no_proxy, err);
+}
+
+static int read_strv(const char *what, const struct json *doc, const char *name, char ***ret, struct err *err)
+{
+	int r = json_read_strv(doc, name, ret, err);
+	STRV_FOREACH(s, *ret)
+		if (r >= 0 && (!*s || !str_is_plain(s) || strlen(s) > 1000))
+			r = err_set(err, ERR_INVALID, "%s: an empty or unreadable entry", what);
+	return r;
+}
+
 static int read_key(const char *what, const struct json *doc, const struct key *k, struct daemon_config *c, struct err *err)
 {
 	void *at = (char *) c + k->offset;
@@ -130,6 +159,10 @@ static int read_key(const char *what, const struct json *doc, const struct key *
 		return json_read_obj(doc, k->name, at, err);
 	case KEY_HOSTS:
 		return read_hosts(what, doc, at, err);
+	case KEY_STRV:
+		return read_strv(what, doc, k->name, at, err);
+	case KEY_PROXIES:
+		return read_proxies(what, doc, c, err);
 	default:
 		break;
 	}
@@ -186,5 +219,7 @@ int daemon_config_read(const char *path, bool must, struct daemon_config *ret, s
 void daemon_config_done(struct daemon_config *c)
 {
 	c->hosts = strv_free(c->hosts);
+	c->insecure_registries = strv_free(c->insecure_registries);
+	c->registry_mirrors = strv_free(c->registry_mirrors);
 	c->doc = json_free(c->doc);
 }

@@ -20,6 +20,8 @@ struct daemon_config {
 	const char *userns_remap, *selinux_process_type, *selinux_file_type;
 	bool allow[ALLOW_MAX_]; /* by enum engine_allow */
 	const struct json *runtimes;
+	char **insecure_registries, **registry_mirrors; /* owned strv */
+	const char *http_proxy, *https_proxy, *no_proxy; /* of "proxies" */
 };
 
 /** daemon_config_read() - @path, which need not exist unless @must. Return: 0; ERR_INVALID "FILE: KEY: ..."; ERR_SYSTEM. */

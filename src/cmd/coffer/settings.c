@@ -94,6 +94,13 @@ static int read_allow(struct engine_config *c, const char *list, struct err *err
 	return 0;
 }
 
+/* The file's word, else the environment's in either spelling. */
+static const char *proxy(const char *configured, const char *name, const char *lower)
+{
+	const char *v = configured ?: getenv(name);
+	return v ?: getenv(lower);
+}
+
 static int read_daemon_json(struct settings *s, const char *config_file, struct err *err)
 {
 	struct daemon_config *d = &s->daemon;
@@ -105,6 +112,11 @@ static int read_daemon_json(struct settings *s, const char *config_file, struct 
 	s->engine.runtimes = d->runtimes;
 	s->engine.selinux_process_type = d->selinux_process_type;
 	s->engine.selinux_file_type = d->selinux_file_type;
+	s->engine.insecure_registries = d->insecure_registries;
+	s->engine.registry_mirrors = d->registry_mirrors;
+	s->engine.http_proxy = proxy(d->http_proxy, "HTTP_PROXY", "http_proxy");
+	s->engine.https_proxy = proxy(d->https_proxy, "HTTPS_PROXY", "https_proxy");
+	s->engine.no_proxy = proxy(d->no_proxy, "NO_PROXY", "no_proxy");
 	return 0;
 }
 
