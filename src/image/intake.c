@@ -302,7 +302,7 @@ static int lock_file(struct image_blob *b, struct err *err)
 	struct image_intake *in = b->in;
 	bool told = false;
 	for (;;) {
-		struct stat mine, named;
+		struct stat st;
 		_cleanup_close_ int fd = openat(in->partial, hex_of(b->digest), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return err_sys(err, -errno, "opening the partial blob %s", b->digest);
@@ -314,11 +314,12 @@ static int lock_file(struct image_blob *b, struct err *err)
 					(void) unlinkat(in->partial, hex_of(b->digest), 0); /* the one that we have just made */
 				return MIN(r, 0);
 			}
-			if (fstat(fd, &mine) == 0 && fstatat(in->partial, hex_of(b->digest), &named, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == named.st_ino) {
+			/* the one that had it may have put it into place, its rows not written yet: it is the same file under either name */
+			if (fstat(fd, &st) == 0 && st.st_nlink > 0) {
 				b->file = take_fd(&fd);
 				return 1;
 			}
-			continue; /* put into place by the one that had it: look again */
+			continue; /* removed: look again */
 		}
 		if (errno != EWOULDBLOCK && errno != EINTR)
 			return err_sys(err, -errno, "locking the partial blob %s", b->digest);
@@ -511,7 +512,7 @@ static int take_blobs(struct image_intake *in, struct err *err)
 		const struct image_blob *b = &in->blobs[i];
 		if (b->in_store || load_pending(in->l.blobs, in->l.n_blobs, b->digest))
 			continue;
-		struct pending p = {.dir = in->partial, .fs = -EBADF, .size = b->size};
+		struct pending p = {.dir = in->partial, .shared = true, .fs = -EBADF, .size = b->size};
 		(void) str_copy(p.id, sizeof(p.id), b->digest);
 		(void) str_copy(p.name, sizeof(p.name), hex_of(b->digest));
 		int r = load_add_pending(&in->l.blobs, &in->l.n_blobs, &p, err);

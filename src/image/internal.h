@@ -48,6 +48,7 @@ struct pending {
 	char id[DIGEST_TEXT_MAX]; /* blob: digest; layer: chain id */
 	int dir;                  /* borrowed; where @name is */
 	char name[80];
+	bool shared;              /* blobs of partial/: keeps that name until the rows are written, for others that wait for it */
 	int fs;                   /* layers: owned fd of fs/; blobs: -EBADF */
 	uint64_t size;
 };

@@ -204,14 +204,29 @@ int load_add_image(struct load *l, const char *config_digest, const char *manife
 	return r;
 }
 
+static int move_blob(struct load *l, const struct pending *p)
+{
+	const char *hex = p->id + strlen("sha256:");
+	if (!p->shared)
+		return renameat(p->dir, p->name, l->s->blobs, hex) < 0 && errno != ENOENT ? -errno : 0; /* ENOENT: two names of one content */
+	return linkat(p->dir, p->name, l->s->blobs, hex, 0) < 0 && errno != EEXIST && errno != ENOENT ? -errno : 0; /* another load was faster */
+}
+
 static int move_blobs(struct load *l, struct err *err)
 {
 	for (size_t i = 0; i < l->n_blobs; i++) {
-		const struct pending *p = &l->blobs[i];
-		if (renameat(p->dir, p->name, l->s->blobs, p->id + strlen("sha256:")) < 0 && errno != ENOENT) /* two names of one content */
-			return err_sys(err, -errno, "storing blob %s", p->id);
+		int r = move_blob(l, &l->blobs[i]);
+		if (r < 0)
+			return err_sys(err, r, "storing blob %s", l->blobs[i].id);
 	}
 	return 0;
+}
+
+static void drop_shared(struct load *l)
+{
+	for (size_t i = 0; i < l->n_blobs; i++)
+		if (l->blobs[i].shared)
+			(void) unlinkat(l->blobs[i].dir, l->blobs[i].name, 0); /* one that stays is collected in time */
 }
 
 static int move_layers(struct load *l, struct err *err)
@@ -277,6 +292,8 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 		else
 			r = db_commit(l->s->db, err);
 		fault_mark("image.load.committed");
+		if (r >= 0)
+			drop_shared(l);
 	}
 	if (r < 0) {
 		strv_freep(&refs);
