@@ -37,6 +37,8 @@ static int health_check(struct reader *rd, const struct health_request *h)
 	static const char *const verbs[] = {"NONE", "CMD", "CMD-SHELL", NULL};
 	if (!word_is_one_of(verbs, h->test[0]))
 		return reader_fail(rd, "Test", "'%.60s' is not NONE, CMD or CMD-SHELL", h->test[0]);
+	if (!str_eq(h->test[0], "NONE") && !h->test[1])
+		return reader_fail(rd, "Test", "%s has no command behind it", h->test[0]);
 	return 0;
 }
 

@@ -6,10 +6,12 @@
 
 int health_set_duration(void *field, const char *value, struct err *err)
 {
-	int64_t ns;
-	if (time_parse_duration(value, &ns) < 0)
+	int64_t ns = 0;
+	bool negative = *value == '-'; /* refused below by its name */
+	value += negative;
+	if (!str_eq(value, "0") && time_parse_duration(value, &ns) < 0)
 		return err_set(err, ERR_INVALID, "use a duration such as 30s, 1m30s or 500ms");
-	*(int64_t *) field = ns;
+	*(int64_t *) field = negative ? -ns : ns;
 	return 0;
 }
 

@@ -344,7 +344,8 @@ static void write_attributes(struct json_writer *w, const struct attributes *a)
 	jw_end(w);
 }
 
-static void emit(struct engine *e, const char *tenant, const char *type, const char *action, const char *id, const char *from, const struct attributes *a)
+/* @here: not for other engines. */
+static void emit(struct engine *e, const char *tenant, const char *type, const char *action, const char *id, const char *from, const struct attributes *a, bool here)
 {
 	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(EVENT_BYTES_MAX);
 	struct json_writer w;
@@ -373,7 +374,8 @@ static void emit(struct engine *e, const char *tenant, const char *type, const c
 	if (strbuf_err(&b) < 0)
 		return; /* labels of a megabyte: nobody is told, and nobody is kept waiting */
 	(void) events_store(e->events, tenant, b.s); /* the action is done, told or not */
-	mailbox_post(e, tenant, b.s);
+	if (!here)
+		mailbox_post(e, tenant, b.s);
 }
 
 static void take_pairs(struct attributes *a, va_list ap)
@@ -385,14 +387,29 @@ static void take_pairs(struct attributes *a, va_list ap)
 	}
 }
 
+static struct attributes of_container(const struct container *c)
+{
+	return (struct attributes) {.labels = &c->req->labels, .keys = {"image", "name"}, .values = {c->req->image, c->name}, .n = 2};
+}
+
 void event_container(struct engine *e, const struct container *c, const char *action, ...)
 {
-	struct attributes a = {.labels = &c->req->labels, .keys = {"image", "name"}, .values = {c->req->image, c->name}, .n = 2};
+	struct attributes a = of_container(c);
 	va_list ap;
 	va_start(ap, action);
 	take_pairs(&a, ap);
 	va_end(ap);
-	emit(e, c->tenant, "container", action, c->id, c->req->image, &a);
+	emit(e, c->tenant, "container", action, c->id, c->req->image, &a, /* here= */ false);
+}
+
+void event_container_here(struct engine *e, const struct container *c, const char *action, ...)
+{
+	struct attributes a = of_container(c);
+	va_list ap;
+	va_start(ap, action);
+	take_pairs(&a, ap);
+	va_end(ap);
+	emit(e, c->tenant, "container", action, c->id, c->req->image, &a, /* here= */ true);
 }
 
 void event_object(struct engine *e, const char *tenant, const char *type, const char *action, const char *id, ...)
@@ -402,7 +419,7 @@ void event_object(struct engine *e, const char *tenant, const char *type, const 
 	va_start(ap, id);
 	take_pairs(&a, ap);
 	va_end(ap);
-	emit(e, tenant, type, action, id, NULL, &a);
+	emit(e, tenant, type, action, id, NULL, &a, /* here= */ false);
 }
 
 void engine_image_event(struct engine *e, const struct caller *caller, const char *action, const char *ref)

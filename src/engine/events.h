@@ -20,6 +20,8 @@ int events_store(struct events *v, const char *tenant, const char *text);
 
 /** event_container() - @action on @c: its labels, image and name, then pairs of strings up to NULL. Never fails: what is done is done. */
 void event_container(struct engine *e, const struct container *c, const char *action, ...);
+/** event_container_here() - the same for the readers of this engine alone: what its monitor tells every engine by itself. */
+void event_container_here(struct engine *e, const struct container *c, const char *action, ...);
 /** event_object() - the same for an image, a volume or a network: pairs of strings up to NULL. */
 void event_object(struct engine *e, const char *tenant, const char *type, const char *action, const char *id, ...);
 

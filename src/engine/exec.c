@@ -118,13 +118,17 @@ static int check_request(const struct exec_request *r, struct err *err)
 	return rc < 0 ? rc : detach_keys_parse(r->detach_keys, &ignored, err);
 }
 
-/* docker's form: the action carries the command. */
+void exec_event_text(struct strbuf *b, const char *action, char *const *cmd)
+{
+	strbuf_addf(b, "%s:", action);
+	STRV_FOREACH(s, cmd)
+		strbuf_addf(b, " %s", s);
+}
+
 static void tell_exec(struct engine *e, const struct container *c, const char *action, const char *exec_id, char *const *cmd)
 {
 	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(8192);
-	strbuf_addf(&b, "%s:", action);
-	STRV_FOREACH(s, cmd)
-		strbuf_addf(&b, " %s", s);
+	exec_event_text(&b, action, cmd);
 	event_container(e, c, strbuf_err(&b) < 0 ? action : b.s, "execID", exec_id, NULL);
 }
 
@@ -234,7 +238,7 @@ static int override(struct runtime_spec *s, const struct exec_request *r)
 	return 0;
 }
 
-static int build_document(struct engine *e, const struct container *c, const struct exec_request *r, struct strbuf *out, struct err *err)
+int exec_document(struct engine *e, const struct container *c, const struct exec_request *r, struct strbuf *out, struct err *err)
 {
 	char seccomp[MONITOR_PATH_MAX], profile[32], hash[65];
 	_cleanup_runtime_spec_ struct runtime_spec *s = runtime_spec_new();
@@ -272,7 +276,7 @@ static int write_document(struct engine *e, const struct container *c, const str
 {
 	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(DOCUMENT_MAX);
 	char name[ID_LEN + 16];
-	int rc = build_document(e, c, r, &text, err);
+	int rc = exec_document(e, c, r, &text, err);
 	if (rc < 0)
 		return rc;
 	document_name(name, exec_id);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <strings.h>
 
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "engine/share.h"
 
@@ -12,7 +13,7 @@ static void write_time(struct json_writer *w, const char *key, int64_t ns)
 	jw_str(w, key, time_format_rfc3339(buf, ns, /* fixed= */ false));
 }
 
-static void write_state(struct json_writer *w, const struct container *c, const struct run_info *info)
+static void write_state(struct engine *e, struct json_writer *w, const struct container *c, const struct run_info *info)
 {
 	bool restarting = info->state == RUN_RESTARTING, running = info->state == RUN_RUNNING, paused = running && container_is_paused(c);
 	jw_obj(w, "State");
@@ -27,6 +28,7 @@ static void write_state(struct json_writer *w, const struct container *c, const 
 	jw_str(w, "Error", running ? "" : c->error ?: "");
 	write_time(w, "StartedAt", running ? info->live.started_ns : c->started_ns);
 	write_time(w, "FinishedAt", c->finished_ns);
+	health_write(e, w, c, info);
 	jw_end(w);
 }
 
@@ -206,7 +208,7 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	jw_str(w, "Id", c.id);
 	write_time(w, "Created", c.created_ns);
 	write_command(w, c.req);
-	write_state(w, &c, &info);
+	write_state(e, w, &c, &info);
 	jw_str(w, "Image", c.image_id);
 	write_paths(e, w, &c);
 	jw_str(w, "Name", name ?: "");

@@ -275,6 +275,10 @@ void attach_drop_all(struct engine *e);
 /** detach_keys_parse() - "ctrl-p,ctrl-q"; NULL and "": the default. */
 int detach_keys_parse(const char *s, struct monitor_attach *a, struct err *err);
 
+/** exec_document() - what the monitor's exec reads: the container's own process with what @r changes, and never more than that (R8). */
+int exec_document(struct engine *e, const struct container *c, const struct exec_request *r, struct strbuf *out, struct err *err);
+/** exec_event_text() - docker's form of an exec's event: the action carries the command. */
+void exec_event_text(struct strbuf *b, const char *action, char *const *cmd);
 void exec_ended(struct engine *e, const char *exec_id, const struct monitor_exit *x);
 void execs_free(struct engine *e);
 

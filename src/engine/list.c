@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "sandbox/sandbox.h"
 
@@ -95,8 +96,7 @@ static bool match_network(const struct listed *l, const char *v)
 
 static bool match_health(const struct listed *l, const char *v)
 {
-	(void) l;
-	return str_eq(v, "none");
+	return str_eq(health_status(l->e, l->c, l->info), v);
 }
 
 static bool match_never(const struct listed *l, const char *v)
@@ -219,6 +219,12 @@ static bool passes(const struct json *f, const struct listed *l)
 
 /* One entry */
 
+static const char *health_words(const struct listed *l)
+{
+	const char *status = health_is_on(l->c->req) ? health_status(l->e, l->c, l->info) : "";
+	return str_eq(status, "starting") ? " (health: starting)" : str_eq(status, "healthy") ? " (healthy)" : str_eq(status, "unhealthy") ? " (unhealthy)" : "";
+}
+
 static void status_words(const struct listed *l, char *buf, size_t size)
 {
 	const struct container *c = l->c;
@@ -228,7 +234,7 @@ static void status_words(const struct listed *l, char *buf, size_t size)
 	if (info->state == RUN_CREATED)
 		(void) str_copy(buf, size, "Created");
 	else if (info->state == RUN_RUNNING)
-		(void) str_format(buf, size, "Up %s%s", time_format_ago(ago, sizeof(ago), now - info->live.started_ns), l->paused ? " (Paused)" : "");
+		(void) str_format(buf, size, "Up %s%s", time_format_ago(ago, sizeof(ago), now - info->live.started_ns), l->paused ? " (Paused)" : health_words(l));
 	else if (info->state == RUN_RESTARTING)
 		(void) str_format(buf, size, "Restarting (%d) %s ago", c->exit_code, time_format_ago(ago, sizeof(ago), now - c->finished_ns));
 	else

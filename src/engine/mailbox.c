@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Events between engines on one state: RUN/events/PID.N is the datagram socket of an engine that has readers (or is a daemon); whoever
- * writes an event sends it to each of them, "TENANT\0JSON", without waiting. A socket whose owner died refuses, and is removed then.
+ * writes an event sends it to each of them, "TENANT\0JSON", without waiting. Monitors send a struct monitor_note. A socket whose owner died refuses, and is removed then.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "engine/events.h"
+#include "engine/health.h"
 #include "engine/internal.h"
 
 #define MESSAGE_MAX (160u << 10) /* what the default send buffer takes */
@@ -37,6 +38,11 @@ static void take_one(struct engine *e, const struct mailbox *m, char *buf)
 	ssize_t n = recv(m->fd, buf, MESSAGE_MAX, MSG_DONTWAIT);
 	if (n <= 0)
 		return;
+	struct monitor_note note;
+	if ((size_t) n == sizeof(note) && (memcpy(&note, buf, sizeof(note)), note.magic == MONITOR_NOTE_MAGIC)) {
+		health_note(e, &note);
+		return;
+	}
 	buf[n] = '\0';
 	size_t tenant = strlen(buf);
 	if ((size_t) n > tenant + 1)

@@ -29,11 +29,6 @@ static bool json_has(const char *text)
 	return text && !str_eq(text, "null") && !str_eq(text, "{}");
 }
 
-static bool health_is_set(const struct container_request *r)
-{
-	return r->health && r->health->test && r->health->test[0] && !str_eq(r->health->test[0], "NONE");
-}
-
 static int check_missing(const struct container_request *r, struct err *err)
 {
 	const struct {
@@ -42,7 +37,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 	} rows[] = {
 		{json_has(r->port_bindings_json), "HostConfig.PortBindings (--publish)"},
 		{r->publish_all_ports, "HostConfig.PublishAllPorts (--publish-all)"},
-		{health_is_set(r), "Config.Healthcheck (--health-cmd)"},
 		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
 		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},
 	};

@@ -5,6 +5,7 @@
 #include "apimodel/target.h"
 #include "base/num.h"
 #include "engine/apparmor.h"
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "engine/selinux.h"
 
@@ -294,6 +295,7 @@ int request_merge_image(struct container_request *r, const struct image_config *
 	if (rc < 0)
 		return err_oom(err);
 	rc = merge_volumes(r, img, err);
+	rc = rc < 0 ? rc : health_merge_image(r, img, err);
 	if (rc < 0)
 		return rc;
 	if (!(r->entrypoint && r->entrypoint[0]) && !(r->cmd && r->cmd[0]))

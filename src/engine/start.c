@@ -11,10 +11,11 @@
 #include "base/fault.h"
 #include "base/num.h"
 #include "engine/events.h"
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "sandbox/sandbox.h"
 
-enum { SEQ_SETUP = 1, SEQ_ATTACH, SEQ_START };
+enum { SEQ_SETUP = 1, SEQ_ATTACH, SEQ_START, SEQ_HEALTH };
 
 static const char *log_opt(const struct container_request *r, const char *key)
 {
@@ -56,15 +57,29 @@ static int send_setup(struct engine *e, const struct container *c, int link, str
 	return link_send(link, MONITOR_SETUP, SEQ_SETUP, &setup, sizeof(setup), NULL, 0, fds, 2, err);
 }
 
+/* Return: 1 sent, 0 there is no health check, <0. */
+static int send_health(const struct container *c, int link, struct err *err)
+{
+	struct monitor_health terms;
+	if (!health_is_on(c->req))
+		return 0;
+	health_terms(c->req->health, &terms);
+	int rc = link_send(link, MONITOR_HEALTH, SEQ_HEALTH, &terms, sizeof(terms), NULL, 0, NULL, 0, err);
+	return rc < 0 ? rc : 1;
+}
+
 static int converse(struct engine *e, const struct container *c, int link, struct monitor_started *ret, struct err *err)
 {
 	char none[1];
 	int rc = send_setup(e, c, link, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.setup", err);
 	rc = rc < 0 ? rc : attach_flush(e, c, link, err);
+	rc = rc < 0 ? rc : send_health(c, link, err);
+	bool health = rc > 0;
 	rc = rc < 0 ? rc : link_send(link, MONITOR_START, SEQ_START, NULL, 0, NULL, 0, NULL, 0, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.sent", err);
 	rc = rc < 0 ? rc : link_recv(link, SEQ_SETUP, none, 0, err);
+	rc = rc < 0 || !health ? rc : link_recv(link, SEQ_HEALTH, none, 0, err);
 	rc = rc < 0 ? rc : link_recv(link, SEQ_START, ret, sizeof(*ret), err);
 	if (rc >= 0 && (size_t) rc < sizeof(*ret))
 		return err_set(err, ERR_CORRUPT, "the monitor's answer to the start is too short");
@@ -166,6 +181,7 @@ static int start_stopped(struct engine *e, const struct caller *caller, struct c
 	rc = rc < 0 ? rc : fault_point("engine.start.locked", err);
 	rc = rc < 0 ? rc : bundle_write(e, c, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.bundle", err);
+	rc = rc < 0 ? rc : health_prepare(e, c, err);
 	rc = rc < 0 ? rc : restart_row_started(e, c, again, err);
 	rc = rc < 0 ? rc : launch(e, c, err);
 	if (rc < 0) {

@@ -20,6 +20,7 @@
 
 #include "base/fault.h"
 #include "engine/events.h"
+#include "engine/health.h"
 #include "engine/internal.h"
 #include "kernel/process.h"
 #include "sandbox/sandbox.h"
@@ -193,6 +194,7 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	int code = c->exit_code;
 	bool goes = c->req->auto_remove && !(dir >= 0 && faccessat(dir, KEEP_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 	if (!goes) {
+		health_keep(e, c, dir);
 		rc = save_end(e, c, dir < 0, &restart, err);
 		rc = rc < 0 ? rc : fault_point("engine.reap.saved", err);
 		if (rc < 0)

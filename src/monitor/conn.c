@@ -150,6 +150,25 @@ static int handle_setup(struct request *q, struct err *err)
 	return 0;
 }
 
+static int handle_health(struct request *q, struct err *err)
+{
+	struct monitor *m = q->m;
+	struct monitor_health h;
+	memcpy(&h, q->body, sizeof(h));
+	int r = m->container.state != PROCESS_READY || m->health.on ? err_set(err, ERR_CONFLICT, "health: only once, and before the start") : 0;
+	if (r >= 0 && (h.interval_ns <= 0 || h.timeout_ns <= 0 || h.start_period_ns < 0 || h.start_interval_ns <= 0 || !h.retries))
+		r = err_set(err, ERR_INVALID, "health: a time or the number of retries is not above 0");
+	if (r >= 0 && (r = health_setup(m, &h)) < 0)
+		(void) err_sys(err, r, "health: making a timer");
+	if (r < 0) {
+		if (m->container.state == PROCESS_READY)
+			m->container.state = PROCESS_FREE; /* no container without the check that was asked for: a START that follows is refused */
+		return r;
+	}
+	conn_reply(q->c, q->seq, NULL, 0);
+	return 0;
+}
+
 static int handle_start(struct request *q, struct err *err)
 {
 	struct process *p = &q->m->container;
@@ -322,6 +341,7 @@ static const struct {
 	[MONITOR_RESIZE] = {handle_resize, sizeof(struct monitor_resize), false},
 	[MONITOR_EXEC] = {handle_exec, sizeof(struct monitor_exec), true},
 	[MONITOR_EXEC_WAIT] = {handle_exec_wait, sizeof(struct monitor_exec_ref), false},
+	[MONITOR_HEALTH] = {handle_health, sizeof(struct monitor_health), false},
 };
 
 static int dispatch(struct request *q, uint32_t verb, struct err *err)

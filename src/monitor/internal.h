@@ -8,6 +8,7 @@
  *   process.c  the container or one exec: fork the creator, collect its reports, reap
  *   stdio.c    a process's pipes or terminal: output to log and clients, input from clients
  *   client.c   an attached stream: queue, frames, detach, leaving
+ *   health.c   the health check: when it is due, what it said
  *   record.c   files in the bundle
  *   guard.c    the second process of a container that another runtime made
  *
@@ -108,6 +109,7 @@ struct process {
 	uint8_t state; /* enum process_state */
 	bool creator_done, report_eof; /* what is awaited while starting */
 	bool failed;                   /* it never ran; err says why */
+	bool probe;                    /* an exec that is the health check's */
 	char id[ID_LEN + 1]; /* of the exec; "": the container */
 	struct loop_source creator; /* creator.fd owned: pidfd */
 	struct loop_source report;  /* report.fd owned */
@@ -132,6 +134,19 @@ struct waiter {
 	uint32_t seq;
 };
 
+struct health {
+	bool on;
+	bool timed_out, cut, probe_in_period; /* of the probe */
+	struct monitor_health cfg;
+	struct loop_source timer; /* timer.fd owned; nothing of this without @on */
+	struct process *probe;    /* the one that runs; NULL: none */
+	int64_t probe_start_ns;
+	uint32_t status;          /* enum monitor_health_status */
+	uint32_t streak;
+	usec_t started;           /* the container */
+	struct queue out;         /* of the probe */
+};
+
 struct monitor {
 	struct loop loop;
 	const struct monitor_ops *ops;
@@ -149,6 +164,7 @@ struct monitor {
 	usec_t last_activity;
 	struct monitor_setup setup;
 	struct process container;
+	struct health health;
 	uint8_t *scratch;             /* owned mapping of SCRATCH_SIZE, for one callback at a time */
 	struct conn conns[MONITOR_CONNS_MAX]; /* [0]: the setup connection */
 	struct waiter waiters[MONITOR_WAITERS_MAX];
@@ -190,6 +206,18 @@ void process_settle(struct process *p);
 void process_reap_strays(struct monitor *m);
 /** process_keep_only() - in a fresh child: close every descriptor above 2 but @keep, which is sorted on the way. */
 void process_keep_only(int *keep, size_t n);
+
+/* health.c */
+/** health_setup() - there is a health check. Return: 0 or -errno. */
+int health_setup(struct monitor *m, const struct monitor_health *cfg);
+/** health_started() / health_stopped() - the container runs, or has ended. */
+void health_started(struct monitor *m);
+void health_stopped(struct monitor *m);
+/** health_probe_runs() / health_probe_over() - of a process with .probe: it is running; it is flushed, and about to be freed. */
+void health_probe_runs(struct process *p);
+void health_probe_over(struct process *p);
+/** health_output() - @len bytes of the probe's output in the scratch page. */
+void health_output(struct monitor *m, size_t len);
 
 /* guard.c */
 /** guard_start() - fork the process that kills the container when the monitor is killed. Return: 0 or -errno. */

@@ -38,6 +38,10 @@ struct monitor_ops {
 	void (*exec)(void *ctx, const struct monitor_exec_args *args);
 	/** oom_killed() - 1: the cgroup counted an OOM kill; 0 or -errno otherwise. May be NULL. */
 	int (*oom_killed)(const char *cgroup_path);
+	/** is_paused() - 1: the cgroup is frozen; 0 or -errno otherwise. May be NULL. */
+	int (*is_paused)(const char *cgroup_path);
+	/** kill_session() - SIGKILL to every process of the cgroup whose session is @sid. May be NULL. */
+	void (*kill_session)(const char *cgroup_path, pid_t sid);
 	void *ctx;
 };
 

@@ -98,7 +98,7 @@ _Noreturn static void be_creator(struct process *p, int report_fd, const int std
 		m->ops->create(m->ops->ctx, &a);
 	} else {
 		char file[RECORD_NAME_MAX];
-		struct monitor_exec_args a = {m->bundle_fd, record_exec_name(file, p->id, ".json"), m->container.init.fd, m->container.pid, report_fd,
+		struct monitor_exec_args a = {m->bundle_fd, p->probe ? "health.json" : record_exec_name(file, p->id, ".json"), m->container.init.fd, m->container.pid, report_fd,
 					      {stdio[0], stdio[1], stdio[2]}, foreign};
 		m->ops->exec(m->ops->ctx, &a);
 	}
@@ -193,6 +193,7 @@ static void init_ready(struct loop_source *s, uint32_t events)
 		p->exit.oom = m->ops->oom_killed && m->setup.cgroup_path[0] && m->ops->oom_killed(m->setup.cgroup_path) > 0;
 		for (int i = 0; i < MONITOR_EXECS_MAX && m->n_execs; i++)
 			process_kill_init(&m->execs[i]);
+		health_stopped(m);
 	}
 	stdio_drain(p);
 }
@@ -245,6 +246,10 @@ static int process_started(struct process *p, struct err *err)
 	if (r < 0)
 		return err_sys(err, r, "watching process %d", (int) p->pid);
 	p->state = PROCESS_RUNNING;
+	if (p->probe)
+		health_probe_runs(p);
+	if (!p->id[0])
+		health_started(p->m);
 	fault_mark("monitor.start.recorded");
 	conn_reply(p->start_conn, p->start_seq, &s, sizeof(s));
 	fault_mark("monitor.start.answered");
@@ -327,8 +332,8 @@ int process_start(struct process *p, bool output, struct err *err)
 static void write_exit(struct process *p)
 {
 	char name[RECORD_NAME_MAX];
-	if (!p->id[0] && p->failed)
-		return; /* the reply to START has said so, and there was no container */
+	if (p->probe || (!p->id[0] && p->failed))
+		return; /* its record is another one; or the reply to START has said so, and there was no container */
 	(void) record_write(p->m->bundle_fd, p->id[0] ? record_exec_name(name, p->id, ".exit") : "exit", &p->exit, sizeof(p->exit));
 	/* a bundle that is gone or full must not keep those who wait from their answer */
 }
@@ -357,6 +362,8 @@ void process_settle(struct process *p)
 		fault_mark("monitor.exit.announced");
 	}
 	if (p->id[0] && p->state == PROCESS_FLUSHED && !p->n_clients) {
+		if (p->probe)
+			health_probe_over(p);
 		p->state = PROCESS_FREE;
 		p->m->n_execs--;
 	}

@@ -31,6 +31,10 @@
  * dockerd does. An exec that cannot be started answers EXEC with the err, writes its text to the stream as dockerd does, and has an exit
  * record with code 127 (no such command) or 126.
  *
+ * Health. With a MONITOR_HEALTH the monitor starts a probe every so often, as an exec of document BUNDLE/health.json that nobody is attached to. What it
+ * knows is in BUNDLE/health (struct monitor_health_head and what follows), from the first probe's end on; every socket in RUN/events is told by a struct
+ * monitor_note when a probe starts, when it ends, and when the verdict changes. See src/monitor/health.c.
+ *
  * Ceilings: 32 streams attached to the container, 64 execs at once, 256 connections, 512 waiting requests.
  */
 #pragma once
@@ -51,6 +55,7 @@ enum monitor_verb {
 	MONITOR_EXEC,    /* struct monitor_exec; fd: stream or none when detached */
 	MONITOR_EXEC_WAIT, /* struct monitor_exec_ref: answers when that exec has ended */
 	MONITOR_REPLY,   /* from the monitor; result + body by verb */
+	MONITOR_HEALTH,  /* struct monitor_health, between SETUP and START: probe by BUNDLE/health.json */
 };
 
 struct monitor_header {
@@ -105,6 +110,47 @@ struct monitor_exec {
 
 struct monitor_exec_ref {
 	char exec_id[ID_LEN + 1];
+};
+
+/* All times > 0, but for the start period. */
+struct monitor_health {
+	int64_t interval_ns, timeout_ns, start_period_ns, start_interval_ns;
+	uint32_t retries; /* >= 1 */
+	uint32_t pad;
+};
+
+enum monitor_health_status { MONITOR_HEALTH_STARTING, MONITOR_HEALTH_HEALTHY, MONITOR_HEALTH_UNHEALTHY };
+enum monitor_health_flags { MONITOR_HEALTH_TIMED_OUT = 1, MONITOR_HEALTH_CUT = 2 /* there was more output */ };
+#define MONITOR_HEALTH_MAGIC 0x31544c48 /* "HLT1" */
+#define MONITOR_HEALTH_LOG_MAX 5
+#define MONITOR_HEALTH_OUTPUT_MAX 4096
+
+/* The content of BUNDLE/health: this, and @n entries, the oldest first, each with @len bytes behind it. */
+struct monitor_health_head {
+	uint32_t magic;
+	uint32_t status; /* enum monitor_health_status */
+	uint32_t streak; /* failures in a row */
+	uint32_t n;
+};
+struct monitor_health_entry {
+	int64_t start_ns, end_ns;
+	int32_t code;	/* of the probe; -1: it was not to be started, or took too long */
+	uint32_t flags; /* enum monitor_health_flags */
+	uint32_t len;	/* bytes of output behind this; at most MONITOR_HEALTH_OUTPUT_MAX */
+	uint32_t pad;
+};
+
+enum monitor_note_kind { MONITOR_NOTE_PROBE_STARTED = 1, MONITOR_NOTE_PROBE_ENDED, MONITOR_NOTE_HEALTH };
+#define MONITOR_NOTE_MAGIC 0x31544e01 /* begins with a byte that no tenant's name does: engines' own messages begin with one */
+
+/* A datagram to each socket in RUN/events. */
+struct monitor_note {
+	uint32_t magic;
+	uint32_t kind;		  /* enum monitor_note_kind */
+	char id[ID_LEN + 1];	  /* the container */
+	char exec_id[ID_LEN + 1]; /* the probe */
+	uint16_t pad;
+	int32_t value;		  /* the probe's exit code, or enum monitor_health_status */
 };
 
 /* REPLY to START and EXEC. */

@@ -123,6 +123,8 @@ static void spread(struct process *p, int i, size_t len)
 		log_add(&m->log, (enum log_stream) i, m->scratch, len, now_ns());
 		log_flush(&m->log);
 	}
+	if (p->probe)
+		health_output(m, len);
 	CLIENT_FOREACH(c, p)
 		client_push(c, i + 1, m->scratch, len);
 	stdio_update(p);

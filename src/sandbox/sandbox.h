@@ -119,3 +119,7 @@ int sandbox_cleanup(const char *cgroup_path, struct err *err);
 
 /** sandbox_oom_killed() - whether the container's memory cgroup counted an OOM kill. Return: 1, 0, -errno when unknowable. */
 int sandbox_oom_killed(const char *cgroup_path);
+/** sandbox_frozen() - whether the container is paused. Return: 1, 0, -errno when unknowable. */
+int sandbox_frozen(const char *cgroup_path);
+/** sandbox_kill_session() - SIGKILL to every process of the container in session @sid, whose leader is a child of the caller that it has not reaped. */
+void sandbox_kill_session(const char *cgroup_path, pid_t sid);

@@ -55,7 +55,8 @@ static int list_steps(void)
 
 int main(int argc, char **argv)
 {
-	static const struct monitor_ops ops = {.create = create, .exec = exec, .oom_killed = sandbox_oom_killed};
+	static const struct monitor_ops ops = {.create = create, .exec = exec, .oom_killed = sandbox_oom_killed, .is_paused = sandbox_frozen,
+					     .kill_session = sandbox_kill_session};
 	static const char usage[] = "coffer-monitor: started by the engine, not by hand: descriptor 3 is no control socket\n";
 	fault_init();
 	if (argc == 2 && str_eq(argv[1], "--list-steps"))
