@@ -7,6 +7,7 @@
 
 #include "api/internal.h"
 #include "api/pump.h"
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -17,20 +18,6 @@ struct reply {
 	struct call *call;
 	const char *type; /* NULL: no body */
 };
-
-/* Standard base64, padded, as Go's base64.StdEncoding. */
-static void add_base64(struct strbuf *b, const char *s, size_t n)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	for (size_t i = 0; i < n; i += 3) {
-		size_t k = MIN(n - i, (size_t) 3);
-		uint32_t v = (uint32_t) (unsigned char) s[i] << 16 | (k > 1 ? (uint32_t) (unsigned char) s[i + 1] << 8 : 0) | (k > 2 ? (uint32_t) (unsigned char) s[i + 2] : 0);
-		strbuf_addc(b, digits[v >> 18]);
-		strbuf_addc(b, digits[v >> 12 & 63]);
-		strbuf_addc(b, k > 1 ? digits[v >> 6 & 63] : '=');
-		strbuf_addc(b, k > 2 ? digits[v & 63] : '=');
-	}
-}
 
 static void add_stat(struct strbuf *headers, const struct path_status *s)
 {
@@ -47,7 +34,7 @@ static void add_stat(struct strbuf *headers, const struct path_status *s)
 	jw_str(&w, "linkTarget", s->target);
 	jw_end(&w);
 	strbuf_adds(headers, STAT_HEADER ": ");
-	add_base64(headers, json.s ?: "", json.len);
+	base64_add(headers, json.s, json.len);
 	strbuf_adds(headers, "\r\n");
 }
 

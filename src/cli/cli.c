@@ -42,7 +42,7 @@ static const struct command *const commands[] = {
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
 	&command_rename,       &command_top,	       &command_update,	      &command_container_prune, &command_image_prune,
 	&command_volume_prune, &command_events,	       &command_port,	      &command_system_df,    &command_system_prune,
-	&command_completion,   &command_system_restore, &command_stats,
+	&command_completion,   &command_system_restore, &command_stats,	&command_cp, &command_diff, &command_export, &command_commit,
 };
 
 /* docker's other names for the same rows; the first one in a group is the one that its help shows */
@@ -225,13 +225,9 @@ static const struct {
 	{"builder", "build elsewhere, save, and load here"},
 	{"buildx", "build elsewhere, save, and load here"},
 	{"checkpoint", NULL},
-	{"commit", NULL},
 	{"compose", NULL},
 	{"config", NULL},
 	{"context", "name the engine's socket with --host"},
-	{"cp", "use a volume"},
-	{"diff", NULL},
-	{"export", NULL},
 	{"login", "there are no registries yet"},
 	{"logout", "there are no registries yet"},
 	{"manifest", NULL},

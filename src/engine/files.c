@@ -128,6 +128,7 @@ int files_session(struct engine *e, const struct caller *caller, const char *ref
 		int rc = files_open(e, caller, ref, run->req->job, a, err);
 		if (rc >= 0) {
 			run->req->flags = flags;
+			a->reached = true;
 			rc = files_do(e, a, run, ret_done, err);
 			if (rc >= 0)
 				return rc;
@@ -172,9 +173,9 @@ static int on_data(void *ctx, const void *p, size_t n)
 }
 
 /* docker's words about a path that is not there. */
-static int not_there(const char *ref, const char *path, int rc, struct err *err)
+static int not_there(const struct files_access *a, const char *ref, const char *path, int rc, struct err *err)
 {
-	if (rc >= 0 || err->kind != ERR_NOT_FOUND)
+	if (rc >= 0 || !a->reached || err->kind != ERR_NOT_FOUND)
 		return rc;
 	return err_set(err, ERR_NOT_FOUND, "Could not find the file %.300s in container %.128s", path, ref);
 }
@@ -203,7 +204,7 @@ static int read_out(struct engine *e, const struct caller *caller, const char *r
 	struct files_run run = {.req = req, .stream = -EBADF, .cancel = sink->cancel_fd, .status = on_status, .data = on_data, .ctx = &relay};
 	rc = files_session(e, caller, ref, &run, &a, &done, err);
 	if (rc < 0)
-		return path ? not_there(ref, path, rc, err) : rc;
+		return path ? not_there(&a, ref, path, rc, err) : rc;
 	if (event)
 		event_container(e, &a.c, event, NULL);
 	files_close(&a);
@@ -240,7 +241,7 @@ int engine_archive_put(struct engine *e, const struct caller *caller, const char
 	struct files_run run = {.req = req, .stream = fd, .cancel = cancel_fd};
 	rc = files_session(e, caller, ref, &run, &a, &done, err);
 	if (rc < 0)
-		return not_there(ref, path, rc, err);
+		return not_there(&a, ref, path, rc, err);
 	event_container(e, &a.c, "extract-to-dir", NULL);
 	files_close(&a);
 	return 0;

@@ -421,7 +421,7 @@ struct files_run;
 struct files_msg;
 struct files_access {
 	struct container c;
-	bool running;
+	bool running, reached;   /* @reached: the helper was asked, so that what is not found is a path */
 	int lock;                /* owned; L1 while a container that does not run is looked at, so that it does not start meanwhile; -EBADF */
 	int container_fd;        /* owned; what the helper gets */
 	struct live_proc {

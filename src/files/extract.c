@@ -106,7 +106,7 @@ static int set_xattrs(const struct work *w, int fd, struct err *err)
 		const struct tar_xattr *a = &w->e->xattrs[i];
 		int r = 0;
 		if (str_eq(a->name, "security.capability") && w->e->type == TAR_FILE)
-			r = set_capability(fd, a);
+			r = w->x->flags & EXTRACT_HARMLESS ? 0 : set_capability(fd, a);
 		else if (str_after(a->name, "user.") && !str_after(a->name, "user.overlay."))
 			r = fsetxattr(fd, a->name, a->value, a->len, 0) < 0 ? -errno : 0;
 		if (r < 0 && r != -EOPNOTSUPP)
@@ -119,7 +119,7 @@ static int set_xattrs(const struct work *w, int fd, struct err *err)
 static int set_all(const struct work *w, int fd, struct err *err)
 {
 	int r = chown_mapped(w, fd, "");
-	if (r == 0 && fchmod(fd, (mode_t) w->e->mode) < 0)
+	if (r == 0 && fchmod(fd, (mode_t) w->e->mode & (w->x->flags & EXTRACT_HARMLESS ? 01777u : 07777u)) < 0)
 		r = -errno;
 	if (r < 0)
 		return fail(w, r, "setting its owner and mode", err);

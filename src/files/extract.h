@@ -15,6 +15,7 @@ enum extract_flags {
 	EXTRACT_FORCE_OWNER = 1 << 2,  /* to @uid and @gid */
 	EXTRACT_NO_DEVICES = 1 << 3,   /* device nodes are left out (nobody without privilege can make one); without it they are an error */
 	EXTRACT_XATTRS = 1 << 4,
+	EXTRACT_HARMLESS = 1 << 5,     /* no set-id bits, no file capabilities: on a host, where they mean the host's ids */
 };
 
 struct extract {

@@ -27,7 +27,10 @@ struct http_conn {
 	bool in_body, reusable;
 	bool value_seen;      /* the next name starts afresh */
 	size_t field_len;
-	char field[16];       /* the name as far as it matters */
+	char field[40];       /* the name as far as it matters */
+	bool is_head;         /* the answer has no body, whatever its head says */
+	const char *want;     /* borrowed; see struct http_call */
+	struct strbuf *ret_want;
 	char content_type[HTTP_TYPE_MAX];
 	size_t type_len;
 	http_parser parser;
@@ -55,6 +58,8 @@ static int on_value(http_parser *p, const char *at, size_t n)
 	for (size_t i = 0; type && i < n && c->type_len < sizeof(c->content_type) - 1; i++)
 		c->content_type[c->type_len++] = at[i];
 	c->content_type[c->type_len] = '\0';
+	if (c->want && strcasecmp(c->field, c->want) == 0)
+		strbuf_add(c->ret_want, at, n);
 	return 0;
 }
 
@@ -65,7 +70,7 @@ static int on_head(http_parser *p)
 	c->field_len = 0;
 	c->value_seen = false;
 	http_parser_pause(p, 1);
-	return 0;
+	return c->is_head; /* 1: skip the body */
 }
 
 static int on_body(http_parser *p, const char *at, size_t n)
@@ -171,6 +176,9 @@ int http_send(struct http_conn *c, const struct http_call *call)
 	c->parser.data = c;
 	c->event = EVENT_NONE;
 	c->in_body = c->reusable = false;
+	c->is_head = strcmp(call->method, "HEAD") == 0;
+	c->want = call->want;
+	c->ret_want = call->ret_want;
 	return send_parts(c->fd, io, call->body ? 2 : 1);
 }
 

@@ -30,6 +30,8 @@ struct http_call {
 	const char *body;            /* borrowed; NULL: none */
 	uint64_t body_len;
 	unsigned flags;              /* enum http_call_flags */
+	const char *want;            /* borrowed; static name of a header whose value is asked for; NULL: none */
+	struct strbuf *ret_want;     /* borrowed until the head has come; the value is appended */
 };
 
 struct http_answer {

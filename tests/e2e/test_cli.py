@@ -767,7 +767,7 @@ class UsageTest(CliTest):
             (["ps", "x"], 1, "accepts no arguments"),
             (["rnu"], 1, "did you mean 'run'?"),
             (["search", "x"], 1, "'search' is not there yet"),
-            (["container", "export", "a"], 1, "'export' is not there yet"),
+            (["image", "build", "a"], 1, "'build' is not there yet"),
             (["run", "--pul", "x", "x"], 125, "did you mean --pull?"),
         ):
             with self.subTest(args=args):

@@ -137,7 +137,8 @@ class Archive(FilesTest):
         a = self.put("nothere", "/nope", pack([]), check=False)
         self.assertEqual((a.status, a.message), (404, "Could not find the file /nope in container nothere"))
         self.assertEqual(self.get(cid, "", check=False).status, 400)
-        self.assertEqual(self.get("nosuch", "/", check=False).status, 404)
+        for a in (self.get("nosuch", "/", check=False), self.put("nosuch", "/", b"", check=False)):
+            self.assertEqual((a.status, a.message), (404, "No such container: nosuch"))
         a = self.get(cid, "/etc/passwd/x", check=False)
         self.assertEqual(a.status, 400, str(a))
         self.assertIn("not a directory", a.message)
