@@ -235,6 +235,7 @@ int image_intake_begin(struct image_store *s, const char *tenant, const struct i
 	in->cancel = cancel;
 	in->source = (struct load_source) {.open = source_open, .end = source_end, .ctx = in};
 	in->l.source = &in->source;
+	in->l.cancel = cancel;
 	(void) pthread_mutex_init(&in->lock, NULL); /* cannot fail with default attributes */
 	(void) pthread_cond_init(&in->moved, NULL); /* as above */
 	*ret = in;

@@ -10,6 +10,8 @@
  */
 #pragma once
 
+#include <stdatomic.h>
+
 #include "db/db.h"
 #include "image/image.h"
 #include "image/unpack_proto.h"
@@ -61,6 +63,7 @@ struct load {
 	size_t n_blobs, n_layers;
 	struct load_image *images; /* owned; to be registered */
 	size_t n_images;
+	const atomic_bool *cancel; /* borrowed; true: give up, NULL: never */
 	const struct load_source *source; /* borrowed; where layers' bytes come from, NULL: blobs of this load or of the store */
 };
 /* Blobs that are still on their way (intake.c). */
@@ -142,6 +145,7 @@ struct unpack_run {
 	int (*member)(void *ctx, const struct unpack_msg *m, struct err *err); /* UNPACK_MEMBER */
 	void (*progress)(void *ctx, uint64_t in, uint64_t out);
 	void *ctx;
+	const atomic_bool *cancel; /* borrowed; true ends it with -ECANCELED; NULL: never */
 };
 int unpack_run(struct image_store *s, const struct unpack_run *run, struct unpack_msg *ret_done, struct err *err);
 /** lower_find() - look @path up as an overlay of @fds would; fills @m (UNPACK_FOUND). *@ret_fd: the file, when @want_fd and it is one. */

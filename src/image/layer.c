@@ -110,7 +110,7 @@ static int unpack_into(struct load *l, struct load_layer *layer, const struct lo
 	struct unpack_run run = {
 		.req = {.magic = UNPACK_MAGIC, .job = UNPACK_APPLY, .coding = INFLATE_AUTO, .budget = UNPACK_BUDGET_DEFAULT,
 			.flags = (n > 0 ? UNPACK_HAS_LOWER : 0u) | (layer->diff_id[0] ? UNPACK_END_OPTIONAL : 0u)},
-		.input = input, .target = fs, .lower = lower.fds, .n_lower = lower.n, .progress = on_progress, .ctx = &watch,
+		.input = input, .target = fs, .lower = lower.fds, .n_lower = lower.n, .progress = on_progress, .ctx = &watch, .cancel = l->cancel,
 	};
 	if (r >= 0)
 		r = unpack_run(l->s, &run, done, err);

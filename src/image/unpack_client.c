@@ -120,10 +120,14 @@ static int on_message(struct client *c, int fd, struct unpack_msg *ret_done, str
 static int one_message(struct client *c, struct unpack_msg *ret_done, struct err *err)
 {
 	usec_t now = now_usec();
+	if (c->run->cancel && atomic_load(c->run->cancel)) {
+		(void) err_set(err, ERR_SYSTEM, "cancelled");
+		return err ? (err->sys = -ECANCELED) : -ECANCELED;
+	}
 	if (now >= c->deadline)
 		return err_set(err, ERR_QUOTA, "unpacking took longer than %u s", c->run->req.budget.wall_s);
 	struct pollfd p = {.fd = c->sock, .events = POLLIN};
-	int r = poll(&p, 1, (int) MIN((c->deadline - now) / USEC_PER_MSEC + 1, (usec_t) 1000));
+	int r = poll(&p, 1, (int) MIN((c->deadline - now) / USEC_PER_MSEC + 1, (usec_t) (c->run->cancel ? 200 : 1000)));
 	if (r < 0 && errno != EINTR)
 		return err_sys(err, -errno, "poll");
 	if (r <= 0)

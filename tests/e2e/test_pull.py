@@ -457,7 +457,7 @@ class Api(daemon.DaemonTest):
         self.assertTrue(came.wait(20))
         r.close()
         r.connection.close()
-        self.assertTrue(wait_until(lambda: not any("coffer-fetch" in coffer.cmdline(p) for p in self.processes()), 20))
+        self.assertTrue(wait_until(lambda: not any("coffer-fetch" in coffer.cmdline(p) for p in coffer.children_of(self.daemon.proc.pid)), 20))
 
     def test_docker_pulls(self):
         ref = self.fake.add(Image([images.busybox_entries()]), "docker/cli", "1")
