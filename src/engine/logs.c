@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dirwatch.h"
 #include "engine/internal.h"
 
 #define ROTATED_MAX 1000
@@ -206,9 +207,10 @@ static int read_news(struct reader *rd, int dir)
 static int follow(struct engine *e, const struct container *c, struct reader *rd, int dir)
 {
 	_cleanup_free_ char *path = str_printf("/proc/self/fd/%d", dir);
-	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (!path || watch < 0 || inotify_add_watch(watch, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
-		return -errno;
+	_cleanup_dirwatch_ struct dirwatch watch = DIRWATCH_NULL;
+	int added = path ? dirwatch_add(&watch, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO) : -ENOMEM;
+	if (added < 0)
+		return added;
 	for (;;) {
 		bool runs = still_runs(e, c, rd->req->restarts); /* asked first: what it wrote before its end is read below */
 		int rc = read_news(rd, dir);
@@ -216,13 +218,12 @@ static int follow(struct engine *e, const struct container *c, struct reader *rd
 			return rc;
 		if (rd->req->until_ns && now_ns() > rd->req->until_ns)
 			return 0;
-		struct pollfd p[2] = {{watch, POLLIN, 0}, {rd->sink->cancel_fd, POLLIN | POLLRDHUP, 0}};
-		int n = poll(p, 2, FOLLOW_LOOK_MS);
+		struct pollfd p[2] = {{watch.fd, POLLIN, 0}, {rd->sink->cancel_fd, POLLIN | POLLRDHUP, 0}};
+		int n = poll(p, 2, dirwatch_timeout(&watch, FOLLOW_LOOK_MS));
 		if (n > 0 && p[1].fd >= 0 && p[1].revents)
 			return 0;
-		char events[4096];
-		while (n > 0 && read(watch, events, sizeof(events)) > 0)
-			; /* only that there was one counts */
+		if (n > 0)
+			dirwatch_drain(&watch);
 	}
 }
 

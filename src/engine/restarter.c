@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/dirwatch.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "engine/internal.h"
@@ -82,19 +83,18 @@ static int64_t read_due(int fd)
 }
 
 /* Return: 1 it is due, 0 it is not ours any more. */
-static int wait_until_due(int dir, int fd, int ino)
+static int wait_until_due(int dir, int fd, const struct dirwatch *w)
 {
 	struct stat st;
-	char events[4096];
 	for (;;) {
 		if (fstat(fd, &st) < 0 || st.st_nlink == 0 || daemon_in(dir))
 			return 0;
 		int64_t left_ms = (read_due(fd) - now_ns() + 999999) / 1000000;
 		if (left_ms <= 0 || left_ms > RESTART_DELAY_MAX_MS)
 			return 1;
-		struct pollfd p = {ino, POLLIN, 0};
-		if (poll(&p, 1, (int) left_ms) > 0)
-			(void) !read(ino, events, sizeof(events)); /* only that there was one counts */
+		struct pollfd p = {w->fd, POLLIN, 0};
+		if (poll(&p, 1, dirwatch_timeout(w, (int) left_ms)) > 0)
+			dirwatch_drain(w);
 	}
 }
 
@@ -109,11 +109,12 @@ int engine_restart_wait(const char *run_dir, const char *id)
 	(void) setsid(); /* cannot fail in a fresh child */
 	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	int fd = dir < 0 ? -EBADF : openat(dir, id, O_RDWR | O_NOFOLLOW | O_CLOEXEC); /* stays open: its lock says that somebody is at it */
-	_cleanup_close_ int ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (fd < 0 || ino < 0 || inotify_add_watch(ino, path, IN_MODIFY | IN_DELETE | IN_ONLYDIR) < 0)
-		return fd < 0 ? 0 : -errno; /* no file: it is over */
-	int r = lock_of(fd, F_OFD_SETLKW, F_WRLCK);
-	r = r < 0 ? r : wait_until_due(dir, fd, ino);
+	_cleanup_dirwatch_ struct dirwatch watch = DIRWATCH_NULL;
+	if (fd < 0)
+		return 0; /* it is over */
+	int r = dirwatch_add(&watch, path, IN_MODIFY | IN_DELETE | IN_ONLYDIR);
+	r = r < 0 ? r : lock_of(fd, F_OFD_SETLKW, F_WRLCK);
+	r = r < 0 ? r : wait_until_due(dir, fd, &watch);
 	if (r <= 0)
 		safe_close(fd);
 	return r;
@@ -254,24 +255,23 @@ static int dispatcher_init(struct dispatcher *d, struct engine *e)
 }
 
 /* Wait for something to do. Return: false when it is @stop_fd. */
-static bool dispatcher_wait(struct dispatcher *d, int ino, int stop_fd, int timeout_ms)
+static bool dispatcher_wait(struct dispatcher *d, const struct dirwatch *w, int stop_fd, int timeout_ms)
 {
-	char events[4096];
-	eventfd_t ignored;
-	struct pollfd p[3] = {{d->wake_fd, POLLIN, 0}, {ino, POLLIN, 0}, {stop_fd, POLLIN, 0}};
-	if (poll(p, ARRAY_LEN(p), timeout_ms) <= 0)
+	eventfd_t ignored; /* only its readiness counts */
+	struct pollfd p[3] = {{d->wake_fd, POLLIN, 0}, {w->fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
+	if (poll(p, ARRAY_LEN(p), dirwatch_timeout(w, timeout_ms)) <= 0)
 		return true;
 	if (p[0].revents)
-		(void) eventfd_read(d->wake_fd, &ignored); /* only its readiness counts, as that of the next */
+		(void) eventfd_read(d->wake_fd, &ignored);
 	if (p[1].revents)
-		(void) !read(ino, events, sizeof(events));
+		dirwatch_drain(w);
 	return !p[2].revents;
 }
 
 static void dispatcher_done(struct dispatcher *d)
 {
 	while (count_busy(d) > 0)
-		(void) dispatcher_wait(d, -EBADF, -EBADF, -1);
+		(void) dispatcher_wait(d, &DIRWATCH_NULL, -EBADF, -1);
 	safe_close(d->wake_fd);
 	(void) pthread_mutex_destroy(&d->lock);
 }
@@ -339,7 +339,7 @@ int engine_restore(struct engine *e, const struct caller *caller, struct json_wr
 		int ms = dispatch(&d);
 		if (count_busy(&d) == 0 && (ms < 0 || ms > FAILED_PAUSE_MS))
 			break; /* what is due later has processes of its own */
-		(void) dispatcher_wait(&d, -EBADF, -EBADF, ms);
+		(void) dispatcher_wait(&d, &DIRWATCH_NULL, -EBADF, ms);
 	}
 	dispatcher_done(&d);
 	return 0;
@@ -366,15 +366,12 @@ static int take_office(struct engine *e, int stop_fd)
 	return take_fd(&fd);
 }
 
-static int watch_plans(struct engine *e)
+static int watch_plans(struct engine *e, struct dirwatch *w)
 {
 	char path[48];
 	_cleanup_close_ int dir = restarts_open(e, /* make= */ true);
-	_cleanup_close_ int ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	(void) str_format(path, sizeof(path), "/proc/self/fd/%d", dir); /* fits */
-	if (dir < 0 || ino < 0 || inotify_add_watch(ino, path, IN_CLOSE_WRITE | IN_ONLYDIR) < 0)
-		return dir < 0 ? dir : -errno;
-	return take_fd(&ino);
+	return dir < 0 ? dir : dirwatch_add(w, path, IN_CLOSE_WRITE | IN_ONLYDIR);
 }
 
 static void hand_back(struct engine *e)
@@ -389,15 +386,16 @@ void engine_restarter(struct engine *e, int stop_fd)
 {
 	struct dispatcher d;
 	_cleanup_close_ int office = take_office(e, stop_fd);
-	_cleanup_close_ int ino = office < 0 ? -EBADF : watch_plans(e);
-	int r = office < 0 ? office : ino < 0 ? ino : dispatcher_init(&d, e);
+	_cleanup_dirwatch_ struct dirwatch watch = DIRWATCH_NULL;
+	int r = office < 0 ? office : watch_plans(e, &watch);
+	r = r < 0 ? r : dispatcher_init(&d, e);
 	if (r < 0) {
 		if (r != -ECANCELED)
 			log_error("carrying out restart policies: %s", strerrordesc_np(-r));
 		return;
 	}
 	restore_all(e);
-	while (dispatcher_wait(&d, ino, stop_fd, dispatch(&d)))
+	while (dispatcher_wait(&d, &watch, stop_fd, dispatch(&d)))
 		continue;
 	dispatcher_done(&d);
 	office = safe_close(office);

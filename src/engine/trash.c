@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/dirwatch.h"
 #include "base/log.h"
 #include "engine/internal.h"
 
@@ -59,43 +60,42 @@ void engine_tidy(struct engine *e)
 
 #define TIDY_DELAY_MS 200 /* behind the last removal of a batch */
 
-static int watch_trash(int ino, int base_fd)
+static int watch_trash(struct dirwatch *w, int base_fd)
 {
 	char path[48];
 	_cleanup_close_ int trash = mkdir_open_at(base_fd, "trash", 0700);
 	if (trash < 0)
 		return trash;
 	(void) str_format(path, sizeof(path), "/proc/self/fd/%d", trash); /* fits */
-	return inotify_add_watch(ino, path, IN_MOVED_TO | IN_ONLYDIR) < 0 ? -errno : 0;
+	return dirwatch_add(w, path, IN_MOVED_TO | IN_ONLYDIR);
 }
 
 /* Return: 1 something was put aside, 0 @timeout_ms is over, <0 the end. */
-static int trash_event(int ino, int stop_fd, int timeout_ms)
+static int trash_event(const struct dirwatch *w, int stop_fd, int timeout_ms)
 {
-	char events[4096];
-	struct pollfd p[2] = {{ino, POLLIN, 0}, {stop_fd, POLLIN, 0}};
-	int n = poll(p, ARRAY_LEN(p), timeout_ms);
+	struct pollfd p[2] = {{w->fd, POLLIN, 0}, {stop_fd, POLLIN, 0}};
+	int n = poll(p, ARRAY_LEN(p), dirwatch_timeout(w, timeout_ms));
 	if (p[1].revents)
 		return -ECANCELED;
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;
-	if (p[0].revents && read(ino, events, sizeof(events)) < 0 && errno != EAGAIN && errno != EINTR)
-		return -errno;
-	return n > 0;
+	if (p[0].revents)
+		dirwatch_drain(w);
+	return n > 0 || (w->looks && timeout_ms < 0); /* or there may have been something */
 }
 
 void engine_tidier(struct engine *e, int stop_fd)
 {
-	_cleanup_close_ int ino = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	int r = ino < 0 ? -errno : watch_trash(ino, e->run_fd);
-	r = r < 0 ? r : watch_trash(ino, e->state_fd);
+	_cleanup_dirwatch_ struct dirwatch watch = DIRWATCH_NULL;
+	int r = watch_trash(&watch, e->run_fd);
+	r = r < 0 ? r : watch_trash(&watch, e->state_fd);
 	if (r < 0)
 		log_warn("watching the trash: %s, ignoring: it is emptied when this engine ends", strerrordesc_np(-r));
 	while (r >= 0) {
 		engine_tidy(e);
-		while ((r = trash_event(ino, stop_fd, -1)) == 0)
+		while ((r = trash_event(&watch, stop_fd, -1)) == 0)
 			continue;
 		while (r > 0)
-			r = trash_event(ino, stop_fd, TIDY_DELAY_MS);
+			r = trash_event(&watch, stop_fd, TIDY_DELAY_MS);
 	}
 }
