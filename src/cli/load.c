@@ -48,7 +48,7 @@ static int load_run(struct cli *cli, int argc, char **argv)
 		return cli_fail(1, &err);
 	target_start(&t, "/images/load", NULL, NULL);
 	target_query(&t, "quiet", o.quiet || !isatty(STDOUT_FILENO) ? "1" : "0");
-	return upload(cli, &t, fd, &err) < 0 ? cli_fail(1, &err) : 0;
+	return upload(cli, &t, fd, /* bar= */ false, &err) < 0 ? cli_fail(1, &err) : 0;
 }
 
 const struct command command_load = {
@@ -91,7 +91,7 @@ static int import(struct cli *cli, const struct import_options *o, const struct 
 		target_query(&t, "message", o->message);
 	STRV_FOREACH (change, o->changes)
 		target_query(&t, "changes", change);
-	return upload(cli, &t, fd, &err) < 0 ? cli_fail(1, &err) : 0;
+	return upload(cli, &t, fd, /* bar= */ true, &err) < 0 ? cli_fail(1, &err) : 0;
 }
 
 static int import_run(struct cli *cli, int argc, char **argv)

@@ -17,8 +17,16 @@ void progress_init(struct progress *p, FILE *out)
 	p->live = out && term_size(fileno(out), &p->rows, &p->cols);
 }
 
+static void end_transient(struct progress *p, bool more)
+{
+	if (p->transient && !more)
+		(void) fprintf(p->out, "\r\033[2K");
+	p->transient = false;
+}
+
 void progress_done(struct progress *p)
 {
+	end_transient(p, /* more= */ false);
 	p->ids = strv_free(p->ids);
 	strbuf_done(&p->line);
 }
@@ -86,6 +94,20 @@ static void show_layer(struct progress *p, const char *id, const char *status, c
 		(void) fprintf(p->out, "%s: %s\n", id, status);
 }
 
+/* What has no line of its own: the last of it stays until something else is said. */
+static void show_transient(struct progress *p, const char *status, const struct json *detail)
+{
+	char size[24];
+	int64_t current = json_int(json_get(detail, "current"), 0);
+	if (!p->live)
+		return;
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(4096);
+	plain(&text, status);
+	(void) fprintf(p->out, "\r\033[2K%s %s", text.s ? text.s : "", format_size(size, sizeof(size), (uint64_t) MAX(current, (int64_t) 0)));
+	(void) fflush(p->out);
+	p->transient = true;
+}
+
 static int one_line(struct progress *p, const char *text, size_t len, struct err *err)
 {
 	_cleanup_json_ struct json *doc = NULL;
@@ -102,7 +124,11 @@ static int one_line(struct progress *p, const char *text, size_t len, struct err
 	const char *id = json_str(json_get(doc, "id"), "");
 	if (!p->out)
 		return 0;
-	if (stream)
+	bool transient = !stream && status && !*id && json_int(json_get(json_get(doc, "progressDetail"), "current"), 0) > 0;
+	end_transient(p, transient);
+	if (transient)
+		show_transient(p, status, json_get(doc, "progressDetail"));
+	else if (stream)
 		(void) fprintf(p->out, "%s", stream);
 	else if (status && *id)
 		show_layer(p, id, status, json_get(doc, "progressDetail"));

@@ -13,6 +13,7 @@
 struct progress {
 	FILE *out;         /* borrowed; NULL: nothing is shown */
 	bool live;         /* it is a terminal */
+	bool transient;    /* the cursor stands behind a line that the next output overwrites */
 	unsigned rows, cols;
 	char **ids;        /* owned strv; the layers that have a line, in order */
 	struct strbuf line; /* owned; a line still incomplete */

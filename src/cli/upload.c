@@ -2,13 +2,16 @@
 #include "cli/upload.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/term.h"
 #include "cli/layout.h"
 #include "cli/link.h"
 #include "cli/progress.h"
@@ -21,6 +24,9 @@ struct upload {
 	bool chunked;
 	uint64_t left;        /* bytes the request has promised, unless chunked */
 	bool ended;           /* everything has been sent, or nobody takes more */
+	uint64_t total, sent; /* of the file; total 0: nobody knows */
+	usec_t shown;         /* when the bar was drawn; 0: there is none */
+	bool bar;             /* draw one: the engine's answer has no progress, and stdout is a terminal */
 	size_t pos, len;      /* buf[pos..len) is to be sent */
 	bool last;            /* buf holds the end */
 	char buf[HTTP_CHUNK_HEAD + CHUNK + 2];
@@ -58,6 +64,28 @@ static int refill(struct upload *u, struct err *err)
 	return 0;
 }
 
+/* "Sending [====>   ]  12MB/150MB", ten times a second. */
+static void draw(struct upload *u)
+{
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(4096);
+	unsigned rows, cols = 80;
+	if (!u->bar || now_usec() - u->shown < 100 * USEC_PER_MSEC)
+		return;
+	u->shown = now_usec();
+	(void) term_size(STDOUT_FILENO, &rows, &cols);
+	strbuf_adds(&text, "Sending ");
+	progress_bar(&text, u->sent, u->total, cols - MIN(cols, (unsigned) text.len));
+	(void) printf("\r\033[2K%s", text.s ? text.s : "");
+	(void) fflush(stdout);
+}
+
+static void draw_end(struct upload *u)
+{
+	if (u->shown)
+		(void) printf("\r\033[2K");
+	u->shown = 0;
+}
+
 /* Send what the socket takes now. */
 static int push(struct upload *u, int sock, struct err *err)
 {
@@ -71,6 +99,8 @@ static int push(struct upload *u, int sock, struct err *err)
 			return 0;
 		}
 		u->pos += n > 0 ? (size_t) n : 0;
+		u->sent += n > 0 ? (uint64_t) n : 0;
+		draw(u);
 	}
 	u->ended = u->last && u->pos == u->len;
 	return 0;
@@ -92,28 +122,31 @@ static int send_body(struct upload *u, struct http_conn *c, struct err *err)
 	return 0;
 }
 
-/* The answer has begun: read it, and go on sending beside it. */
+/* Nothing of the answer is there now: send on, until something is or everything went. */
+static int go_on(struct upload *u, int sock, struct err *err)
+{
+	struct pollfd f = {.fd = sock, .events = POLLIN | (u->ended ? 0 : POLLOUT)};
+	if (poll(&f, 1, -1) < 0 && errno != EINTR)
+		return err_sys(err, -errno, "waiting for the engine");
+	return !u->ended && f.revents & POLLOUT ? push(u, sock, err) : 0;
+}
+
+/* The answer has begun: read it, and go on sending beside it. Reading must not wait: the engine may be waiting for the rest of what we send. */
 static int receive(struct cli *cli, struct upload *u, struct http_conn *c, struct progress *p, struct err *err)
 {
 	const char *text;
 	size_t n;
+	int fd = http_fd(c), flags = fcntl(fd, F_GETFL);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return err_sys(err, -errno, "the connection to the engine");
 	for (;;) {
-		while (!u->ended && !http_buffered(c)) {
-			struct pollfd f = {.fd = http_fd(c), .events = POLLIN | POLLOUT};
-			if (poll(&f, 1, -1) < 0 && errno != EINTR)
-				return err_sys(err, -errno, "waiting for the engine");
-			if (f.revents & POLLIN)
-				break;
-			int r = push(u, f.fd, err);
-			if (r < 0)
-				return r;
-		}
 		int r = http_recv_body(c, &text, &n);
 		if (r == 0)
 			return 0;
-		if (r < 0)
-			return link_lost(cli, r, err);
-		r = progress_feed(p, text, n, err);
+		if (r == -EAGAIN)
+			r = go_on(u, fd, err);
+		else
+			r = r < 0 ? link_lost(cli, r, err) : progress_feed(p, text, n, err);
 		if (r < 0)
 			return r;
 	}
@@ -124,6 +157,7 @@ static int exchange(struct cli *cli, struct upload *u, struct http_conn *c, stru
 	struct http_answer a;
 	struct progress p;
 	int r = send_body(u, c, err);
+	draw_end(u);
 	if (r < 0 || (r = call_head(cli, c, &a, err)) < 0)
 		return r;
 	progress_init(&p, stdout);
@@ -141,7 +175,7 @@ static void upload_freep(struct upload **u)
 	free(*u);
 }
 
-int upload(struct cli *cli, const struct strbuf *target, int fd, struct err *err)
+int upload(struct cli *cli, const struct strbuf *target, int fd, bool bar, struct err *err)
 {
 	_cleanup_http_conn_ struct http_conn *c = NULL;
 	struct stat st;
@@ -153,13 +187,14 @@ int upload(struct cli *cli, const struct strbuf *target, int fd, struct err *err
 		return err_oom(err);
 	memset(u, 0, offsetof(struct upload, buf));
 	u->file = fd;
+	u->bar = bar && isatty(STDOUT_FILENO);
 	if (S_ISDIR(st.st_mode)) {
 		int r = layout_open(fd, &u->layout, err);
 		if (r < 0)
 			return r;
 	}
 	u->chunked = at < 0 || at > st.st_size;
-	u->left = u->chunked ? 0 : (uint64_t) (st.st_size - at);
+	u->left = u->total = u->chunked ? 0 : (uint64_t) (st.st_size - at);
 	int r = link_open(cli, &c, err);
 	if (r < 0)
 		return r;

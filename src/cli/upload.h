@@ -7,5 +7,5 @@
 #include "cli/call.h"
 
 /** upload() - POST @target with the bytes of @fd (a file, a pipe, an OCI layout directory: chunked unless its size is known), the answer's JSON lines
- *  shown as progress. Return: 0; ERR_*. */
-int upload(struct cli *cli, const struct strbuf *target, int fd, struct err *err);
+ *  shown as progress. @bar: the answer says nothing of how far it is; on a terminal show how much was sent. Return: 0; ERR_*. */
+int upload(struct cli *cli, const struct strbuf *target, int fd, bool bar, struct err *err);

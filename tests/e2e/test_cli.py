@@ -748,6 +748,30 @@ class LoadTest(CliTest):
         self.assertIn("600B/1kB", t.text)
         self.assertEqual(e.calls[0].query, {"quiet": "0"})
 
+    def test_bug_progress_while_the_archive_is_still_sent(self):
+        """The engine says how far it is after each piece that it has read: the client waited for more of that, the engine for more of the archive."""
+
+        class Talkative(FakeEngine):
+            def _one(self, conn, f):
+                while f.readline().strip():
+                    pass
+                conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+                left = 32 << 20
+                while left:
+                    left -= len(f.read(min(1 << 20, left)))
+                    line = json.dumps({"status": "Loading layer", "progressDetail": {"current": 1, "total": 2}, "id": "aaa"}).encode() + b"\r\n"
+                    conn.sendall(b"%x\r\n%s\r\n" % (len(line), line))
+                conn.sendall(b"0\r\n\r\n")
+                return False
+
+        e = Talkative({})
+        self.addCleanup(e.close)
+        with tempfile.NamedTemporaryFile() as f:
+            f.truncate(32 << 20)
+            t = self.tty(e, "load", "-i", f.name)
+            self.assertEqual(t.wait(20), 0)
+        self.assertIn("aaa: Loading layer [", t.text)
+
     def test_import(self):
         got = []
         e = self.load([{"status": "sha256:" + "a" * 64}], got)
