@@ -66,13 +66,14 @@ static const struct route routes[] = {
 	{"DELETE", "/volumes/{}", volume_remove_handler},
 	{"PUT", "/volumes/{}", .flags = ROUTE_STATUS, .status = 503, .text = SWARM_503},
 
-	{"GET", "/networks", NULL},
-	{"POST", "/networks/create", NULL},
+	{"GET", "/networks", network_list_handler},
+	{"GET", "/networks/", network_list_handler}, /* as docker's own Go client of old asks */
+	{"POST", "/networks/create", network_create_handler},
 	{"POST", "/networks/prune", network_prune_handler},
-	{"GET", "/networks/{}", .flags = ROUTE_STATUS, .status = 404, .text = "network %s not found"},
-	{"DELETE", "/networks/{}", .flags = ROUTE_STATUS, .status = 404, .text = "network %s not found"},
-	{"POST", "/networks/{}/connect", NULL},
-	{"POST", "/networks/{}/disconnect", NULL},
+	{"GET", "/networks/{}", network_inspect_handler},
+	{"DELETE", "/networks/{}", network_remove_handler},
+	{"POST", "/networks/{}/connect", network_connect_handler},
+	{"POST", "/networks/{}/disconnect", network_disconnect_handler},
 
 	{"POST", "/build", NULL},
 	{"POST", "/build/prune", build_prune_handler},

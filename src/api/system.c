@@ -89,11 +89,6 @@ static int prune_nothing(struct call *c, const char *key, bool bytes, struct err
 	return 0;
 }
 
-int network_prune_handler(struct call *c, struct err *err)
-{
-	return prune_nothing(c, "NetworksDeleted", /* bytes= */ false, err);
-}
-
 int build_prune_handler(struct call *c, struct err *err)
 {
 	return prune_nothing(c, "CachesDeleted", /* bytes= */ true, err);

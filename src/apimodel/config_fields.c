@@ -207,7 +207,7 @@ const struct field config_fields[] = {
 	{.name = "Entrypoint", .kind = FIELD_STRV, .empty = EMPTY_NULL, .flags = FIELD_TEXT | FIELD_SCALAR | FIELD_RESET, .max_items = 16384,
 	 .max_bytes = ARG_BYTES, AT(entrypoint), .set_offset = offsetof(struct container_request, entrypoint_set)},
 	{.name = "NetworkDisabled", .kind = FIELD_BOOL, .empty = EMPTY_OMIT, AT(network_disabled)},
-	{.name = "MacAddress", .kind = FIELD_FIXED},
+	{.name = "MacAddress", .kind = FIELD_STR, .empty = EMPTY_OMIT, .max_bytes = 32, AT(mac_address)},
 	{.name = "OnBuild", .kind = FIELD_FIXED, .text = "null"},
 	{.name = "Labels", .kind = FIELD_KV, .flags = FIELD_TEXT, .max_items = 4096, .max_bytes = 65536, AT(labels)},
 	{.name = "StopSignal", .kind = FIELD_STR, .empty = EMPTY_OMIT, .max_bytes = 32, AT(stop_signal)},

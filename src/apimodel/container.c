@@ -63,7 +63,7 @@ struct container_request *container_request_new(void)
 static void free_strings(struct container_request *r)
 {
 	char *const strings[] = {
-		r->hostname,     r->domainname,  r->user,     r->image,    r->working_dir, r->stop_signal,     r->network_mode,
+		r->hostname,     r->domainname,  r->user,     r->image,    r->working_dir, r->stop_signal,     r->network_mode, r->mac_address,
 		r->userns_mode,  r->ipc_mode,    r->pid_mode, r->uts_mode, r->cgroupns_mode, r->cgroup_parent, r->runtime,
 		r->log_type,     r->restart_name, r->cpuset_cpus, r->cpuset_mems, r->networking_json, r->port_bindings_json,
 	};
@@ -72,7 +72,7 @@ static void free_strings(struct container_request *r)
 	char **const vectors[] = {
 		r->env,      r->cmd,         r->entrypoint, r->volumes,     r->exposed_ports, r->uid_maps,     r->gid_maps,
 		r->cap_add,  r->cap_drop,    r->security_opt, r->group_add, r->dns,           r->dns_search,   r->dns_options,
-		r->extra_hosts, r->volumes_from, r->device_cgroup_rules, r->masked_paths, r->readonly_paths,
+		r->extra_hosts, r->volumes_from, r->links, r->device_cgroup_rules, r->masked_paths, r->readonly_paths,
 	};
 	for (size_t i = 0; i < ARRAY_LEN(vectors); i++)
 		strv_free(vectors[i]);

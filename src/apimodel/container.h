@@ -67,7 +67,7 @@ struct health_request {
 
 struct container_request {
 	/* Config */
-	char *hostname, *domainname, *user, *image, *working_dir, *stop_signal; /* owned, NULL: unset */
+	char *hostname, *domainname, *user, *image, *working_dir, *stop_signal, *mac_address; /* owned, NULL: unset */
 	bool attach_stdin, attach_stdout, attach_stderr, tty, open_stdin, stdin_once, network_disabled;
 	char **env, **cmd, **entrypoint; /* owned */
 	bool entrypoint_set; /* an empty Entrypoint ([] or [""]) resets the image's */
@@ -85,7 +85,7 @@ struct container_request {
 	char **uid_maps, **gid_maps; /* owned; "container:host:size" */
 	bool privileged, readonly_rootfs, auto_remove, publish_all_ports;
 	int init; /* -1: unset, 0, 1 */
-	char **cap_add, **cap_drop, **security_opt, **group_add, **dns, **dns_search, **dns_options, **extra_hosts, **volumes_from; /* owned */
+	char **cap_add, **cap_drop, **security_opt, **group_add, **dns, **dns_search, **dns_options, **extra_hosts, **volumes_from, **links; /* owned */
 	struct kv_list sysctls, log_opts, annotations, storage_opt;
 	char *log_type; /* owned */
 	char *restart_name; /* owned; "no", "always", "on-failure", "unless-stopped" */

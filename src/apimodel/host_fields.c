@@ -393,7 +393,7 @@ const struct field host_fields[] = {
 	LIST("GroupAdd", group_add, EMPTY_NULL),
 	{.name = "IpcMode", .kind = FIELD_STR, .max_bytes = 256, AT(ipc_mode)},
 	{.name = "Cgroup", .kind = FIELD_FIXED, .text = "\"\""},
-	{.name = "Links", .kind = FIELD_FIXED, .text = "null"},
+	LIST("Links", links, EMPTY_NULL),
 	{.name = "OomScoreAdj", .kind = FIELD_I64, .min = -1000, .max = 1000, AT(oom_score_adj)},
 	{.name = "PidMode", .kind = FIELD_STR, .max_bytes = 256, AT(pid_mode)},
 	{.name = "Privileged", .kind = FIELD_BOOL, AT(privileged)},

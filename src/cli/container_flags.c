@@ -40,14 +40,6 @@ static int set_memory_swap(void *field, const char *value, struct err *err)
 	return 0;
 }
 
-static int set_network(void *field, const char *value, struct err *err)
-{
-	if (!str_eq(value, "none") && !str_eq(value, "host") && !str_after(value, "container:"))
-		return err_set(err, ERR_UNSUPPORTED, "bridges come with an issue of their own; this version has none, host and container:NAME");
-	*(const char **) field = value;
-	return 0;
-}
-
 static int only(const char *value, const char *word, const char *why, struct err *err)
 {
 	return strcasecmp(value, word) == 0 || !*value ? 0 : err_set(err, ERR_UNSUPPORTED, "%s", why);
@@ -121,6 +113,7 @@ static const struct flag common_rows[] = {
 	{"env-file", 0, FLAG_LIST, O(env_file), "file", "Read environment variables from a file"},
 	{"gidmap", 0, FLAG_LIST, O(gidmap), "container:host:size", "Map group ids (up to 4 times)"},
 	{"group-add", 0, FLAG_LIST, O(group_add), "group", "Join a further group, by name or id"},
+	{"expose", 0, FLAG_LIST, O(expose), "port", "Say that it listens on a port, or on some (80, 8000-8010/udp)"},
 	{"health-cmd", 0, FLAG_STR, O(health.cmd), "command", "Command that tells whether the container is healthy, run by its shell"},
 	{"health-interval", 0, FLAG_SET, O(health.interval_ns), "duration", "Time between two checks (default 30s)", health_set_duration},
 	{"health-retries", 0, FLAG_INT, O(health.retries), "n", "Failures in a row that make it unhealthy (default 3)"},
@@ -130,19 +123,26 @@ static const struct flag common_rows[] = {
 	{"hostname", 'h', FLAG_STR, O(hostname), "name", "Host name inside the container"},
 	{"init", 0, FLAG_TRISTATE, O(init), NULL, "Run a small init that forwards signals and reaps"},
 	{"interactive", 'i', FLAG_BOOL, O(interactive), NULL, "Keep stdin open"},
+	{"ip", 0, FLAG_STR, O(ip), "address", "IPv4 address, on a network of one's own"},
+	{"ip6", 0, FLAG_STR, O(ip6), "address", "IPv6 address, on a network of one's own"},
 	{"ipc", 0, FLAG_STR, O(ipc), "mode", "IPC: private (default), shareable, none, container:NAME, or host where the operator allows it"},
 	{"label", 'l', FLAG_LIST, O(labels), "key[=value]", "Set a label"},
 	{"label-file", 0, FLAG_LIST, O(label_file), "file", "Read labels from a file"},
+	{"link", 0, FLAG_LIST, O(links), "container[:alias]", "Another container, and what it is called in this one"},
+	{"link-local-ip", 0, FLAG_LIST, O(link_local_ip), "address", "Link-local address"},
 	{"log-driver", 0, FLAG_STR, O(log_driver), "driver", "json-file (default) or none"},
 	{"log-opt", 0, FLAG_LIST, O(log_opt), "key=value", "max-size=10m and max-file=3 rotate the log"},
+	{"mac-address", 0, FLAG_STR, O(mac), "address", "Hardware address, such as 02:42:ac:11:00:02"},
 	{"memory", 'm', FLAG_SIZE, O(memory), "bytes", "Memory limit"},
 	{"memory-reservation", 0, FLAG_SIZE, O(memory_reservation), "bytes", "Memory to keep under pressure"},
 	{"memory-swap", 0, FLAG_SET, O(memory_swap), "bytes", "Memory and swap together; -1: unlimited swap", set_memory_swap},
 	{"memory-swappiness", 0, FLAG_SET, O(memory_swappiness), "n", "How readily its memory is swapped, 0 to 100 (cgroup v1)", set_swappiness},
 	{"mount", 0, FLAG_LIST, O(mounts), "key=value,...", "Mount: type=bind|volume|tmpfs,source=...,target=...[,readonly,idmap,...]"},
 	{"name", 0, FLAG_STR, O(name), "name", "Name of the container"},
-	{"net", 0, FLAG_SET, O(network), NULL, NULL, set_network},
-	{"network", 0, FLAG_SET, O(network), "network", "none, or host where the operator allows it", set_network},
+	{"net", 0, FLAG_LIST, O(networks), NULL, NULL},
+	{"net-alias", 0, FLAG_LIST, O(network_alias), NULL, NULL},
+	{"network", 0, FLAG_LIST, O(networks), "network", "A network by name, none, container:NAME, or host where the operator allows it; again for more, and name=NAME,alias=A,ip=ADDRESS,... for what goes with it"},
+	{"network-alias", 0, FLAG_LIST, O(network_alias), "name", "One more name on the network"},
 	{"no-healthcheck", 0, FLAG_BOOL, O(health.off), NULL, "Ignore the image's health check"},
 	{"oom-kill-disable", 0, FLAG_BOOL, O(oom_kill_disable), NULL, "Wait for memory instead of being killed (cgroup v1, with --memory)"},
 	{"oom-score-adj", 0, FLAG_INT, O(oom_score_adj), "n", "Preference of the OOM killer (-1000 to 1000)"},
@@ -150,6 +150,8 @@ static const struct flag common_rows[] = {
 	{"pids-limit", 0, FLAG_INT, O(pids_limit), "n", "Limit of processes (default 2048; -1: none)"},
 	{"platform", 0, FLAG_STR, O(platform), "os/arch", "Of an image for several platforms, pull this one"},
 	{"privileged", 0, FLAG_BOOL, O(privileged), NULL, "All capabilities inside the container's own user namespace"},
+	{"publish", 'p', FLAG_LIST, O(publish), "[[ip:]host:]port[/tcp|udp|sctp]", "Let the host's port (any, when none is given) lead to the container's"},
+	{"publish-all", 'P', FLAG_BOOL, O(publish_all), NULL, "Publish every exposed port on a free one"},
 	{"pull", 0, FLAG_SET, O(pull), "policy", "Pull the image: missing (default), always, never", set_pull},
 	{"quiet", 'q', FLAG_BOOL, O(quiet), NULL, "Suppress the output of pulling"},
 	{"read-only", 0, FLAG_BOOL, O(read_only), NULL, "Make the root file system read-only"},
@@ -209,7 +211,6 @@ static const struct flag run_rows[] = {
 };
 const struct flag_table run_flags = FLAG_TABLE(run_rows);
 
-#define NO_PORTS "networks have no ports in this version, it has --network none and host"
 #define NO_NAMES "networks have no names or addresses in this version, it has --network none and host"
 #define NO_REGISTRY "there are no registries yet; load an image with coffer load -i FILE"
 
@@ -219,21 +220,11 @@ static const struct flag refused_rows[] = {
 	REFUSED("cpu-count", "it exists on Windows only"),
 	REFUSED("cpu-percent", "it exists on Windows only"),
 	REFUSED_BOOL("disable-content-trust", NO_REGISTRY),
-	REFUSED("expose", NO_PORTS),
 	REFUSED("gpus", "device requests need a driver; add single devices with --device"),
 	REFUSED("io-maxbandwidth", "it exists on Windows only"),
 	REFUSED("io-maxiops", "it exists on Windows only"),
-	REFUSED("ip", NO_NAMES),
-	REFUSED("ip6", NO_NAMES),
 	REFUSED("isolation", "it exists on Windows only"),
 	REFUSED("kernel-memory", "the kernel dropped it; --memory counts kernel memory too"),
-	REFUSED("link", NO_NAMES),
-	REFUSED("link-local-ip", NO_NAMES),
-	REFUSED("mac-address", NO_NAMES),
-	REFUSED("net-alias", NO_NAMES),
-	REFUSED("network-alias", NO_NAMES),
-	{.name = "publish", .abbr = 'p', .kind = FLAG_REFUSED, .help = NO_PORTS},
-	{.name = "publish-all", .abbr = 'P', .kind = FLAG_REFUSED_BOOL, .help = NO_PORTS},
 	REFUSED_BOOL("use-api-socket", "a tenant's socket has an issue of its own"),
 };
 const struct flag_table container_refused_flags = FLAG_TABLE(refused_rows);

@@ -14,6 +14,7 @@
 #include "base/num.h"
 #include "cli/envfile.h"
 #include "cli/mount_arg.h"
+#include "cli/network_arg.h"
 #include "cli/restart_arg.h"
 #include "codec/json.h"
 
@@ -170,7 +171,8 @@ static int put_config(struct json_writer *w, const struct container_options *o, 
 	if (r < 0)
 		return r;
 	put_anonymous_volumes(w, o);
-	r = put_env(w, o, err);
+	r = put_exposed_ports(w, o, err);
+	r = r < 0 ? r : put_env(w, o, err);
 	return r < 0 ? r : put_labels(w, o, err);
 }
 
@@ -511,7 +513,10 @@ static void put_identity(struct json_writer *w, const struct container_options *
 	put_strv(w, "CapAdd", o->cap_add);
 	put_strv(w, "CapDrop", o->cap_drop);
 	put_bool(w, "Privileged", o->privileged);
-	put_str(w, "NetworkMode", o->network);
+	char network[256];
+	put_str(w, "NetworkMode", network_mode_arg(o, network));
+	if (!o->networks || !network_is_user_defined(network))
+		put_strv(w, "Links", o->links); /* on a network of its own they are said with that */
 	put_str(w, "IpcMode", o->ipc);
 	put_str(w, "PidMode", o->pid);
 	put_str(w, "UTSMode", o->uts);
@@ -543,7 +548,7 @@ static int put_host_config(struct json_writer *w, const struct container_options
 	if ((r = put_limits(w, o, err)) < 0 || (r = put_binds(w, o, err)) < 0 || (r = put_mounts(w, o, err)) < 0 || (r = put_tmpfs(w, o, err)) < 0 || (r = put_security(w, o, err)) < 0 ||
 	    (r = put_each(w, "Ulimits", o->ulimit, put_ulimit, err)) < 0 || (r = put_each(w, "Devices", o->device, put_device, err)) < 0 ||
 	    (r = put_map(w, "Sysctls", o->sysctl, "sysctl", err)) < 0 || (r = put_map(w, "Annotations", o->annotations, "annotation", err)) < 0 ||
-	    (r = put_map(w, "StorageOpt", o->storage_opt, "storage-opt", err)) < 0)
+	    (r = put_map(w, "StorageOpt", o->storage_opt, "storage-opt", err)) < 0 || (r = put_port_bindings(w, o, err)) < 0)
 		return r;
 	return put_log(w, o, err);
 }
@@ -578,6 +583,9 @@ int create_body(const struct container_options *o, const char *image, const char
 	if (r < 0)
 		return r;
 	jw_end(&w);
+	r = put_networking(&w, o, err);
+	if (r < 0)
+		return r;
 	jw_end(&w);
 	if (strbuf_err(&out) == -EFBIG)
 		return err_set(err, ERR_INVALID, "the request is larger than %d MiB", BODY_MAX >> 20);

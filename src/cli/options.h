@@ -24,9 +24,13 @@ struct container_options {
 	bool privileged;
 	char **cap_add, **cap_drop, **security_opt, **uidmap, **gidmap, **ulimit, **sysctl, **device; /* owned strv */
 	char **device_cgroup_rules;                                                                   /* owned strv */
-	const char *userns, *network, *ipc, *pid, *uts, *cgroupns, *runtime;                          /* borrowed */
+	const char *userns, *ipc, *pid, *uts, *cgroupns, *runtime;                          /* borrowed */
 	/* names */
 	char **dns, **dns_search, **dns_options, **add_host; /* owned strv */
+	/* networks */
+	char **networks, **network_alias, **link_local_ip, **links, **publish, **expose; /* owned strv */
+	const char *ip, *ip6, *mac;                                                      /* borrowed */
+	bool publish_all;
 	/* limits; 0: unset */
 	int64_t pids_limit, memory, memory_swap, memory_reservation, nano_cpus, cpu_shares, cpu_quota, cpu_period, oom_score_adj;
 	int64_t blkio_weight, cpu_rt_period, cpu_rt_runtime, memory_swappiness; /* swappiness: -1 unset */

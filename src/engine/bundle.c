@@ -9,6 +9,7 @@
 #include <glob.h>
 
 #include "base/num.h"
+#include "engine/networking.h"
 #include "engine/share.h"
 #include "sandbox/defaults.h"
 
@@ -262,6 +263,8 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 	x->landlock = !sec->landlock_unconfined && !b->runtime; /* the sandbox alone has it */
 	x->lock_userns = !c->req->privileged && b->map;
 	x->create_cwd = true;
+	if (networking_spec(b->networks, x) < 0)
+		return -ENOMEM;
 	x->ephemeral = b->c->req->auto_remove;
 	return 0;
 }

@@ -235,7 +235,14 @@ static int make_bind_sources(const struct container_request *r, struct err *err)
 	return 0;
 }
 
-int bundle_write(struct engine *e, const struct container *c, struct err *err)
+int bundle_begin(struct engine *e, const char *id, struct err *err)
+{
+	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);
+	_cleanup_close_ int dir = top < 0 ? top : mkdir_open_at(top, id, 0700);
+	return dir < 0 ? err_sys(err, dir, "making the bundle") : 0;
+}
+
+int bundle_write(struct engine *e, const struct container *c, const struct network_plan *networks, struct err *err)
 {
 	_cleanup_strv_ char **layers = NULL, **targets = NULL, **names = NULL, **paths = NULL;
 	char seccomp[MONITOR_PATH_MAX], profile[32], hash[65];
@@ -265,7 +272,7 @@ int bundle_write(struct engine *e, const struct container *c, struct err *err)
 	if (rc < 0)
 		return rc;
 	struct bundle_plan b = {
-		.c = c, .shares = &shares, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir, .runtime = foreign ? runtime : NULL,
+		.c = c, .networks = networks, .shares = &shares, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir, .runtime = foreign ? runtime : NULL,
 		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .seccomp_flags = flags, .volume_targets = targets, .volume_paths = paths,
 	};
 	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);

@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
+#include "engine/networking.h"
 #include "engine/share.h"
 
 static int set_str(char **p, const char *s)
@@ -181,7 +182,7 @@ static int take_ids(struct engine *e, struct container *c, struct err *err)
 	return idrange_reserve(e->ids, c->tenant, owner, &q, &c->idmap, &map, err);
 }
 
-static int store(struct engine *e, const struct caller *caller, struct container *c, const char *name, struct err *err)
+static int store(struct engine *e, const struct caller *caller, struct container *c, const char *name, struct endpoints *networks, struct err *err)
 {
 	int rc = db_begin(e->db, err);
 	if (rc < 0)
@@ -193,6 +194,7 @@ static int store(struct engine *e, const struct caller *caller, struct container
 		rc = policy_check(e, caller, c->req, NULL, err); /* what others gave is checked like the rest */
 	rc = rc < 0 ? rc : container_insert(e, c, err);
 	rc = rc < 0 ? rc : labels_reserve(e, c, err);
+	rc = rc < 0 ? rc : networking_attach(e, c, networks, err);
 	rc = rc < 0 ? rc : volumes_attach(e, c, err);
 	rc = rc < 0 ? rc : fault_point("engine.create.inserted", err);
 	if (rc < 0) {
@@ -228,18 +230,20 @@ int engine_create(struct engine *e, const struct caller *caller, const char *nam
 {
 	_cleanup_container_ struct container c = {0};
 	_cleanup_strv_ char **warnings = NULL;
+	_cleanup_endpoints_ struct endpoints networks = {0};
 	if (name && name[0] == '/')
 		name++;
 	int rc = name ? check_name(name, err) : 0;
 	rc = rc < 0 ? rc : policy_check(e, caller, req, &warnings, err);
 	rc = rc < 0 ? rc : shares_conflicts(req, err);
 	rc = rc < 0 ? rc : prepare(e, caller, req, &c, &warnings, err);
+	rc = rc < 0 ? rc : networking_plan(e, &c, &networks, err);
 	if (rc < 0)
 		return rc;
 	if (name)
 		(void) free_stale_name(e, caller, name); /* only clears the way; a conflict is told below */
 	rc = fault_point("engine.create.prepared", err);
-	rc = rc < 0 ? rc : store(e, caller, &c, name, err);
+	rc = rc < 0 ? rc : store(e, caller, &c, name, &networks, err);
 	if (rc < 0)
 		return rc;
 	fault_mark("engine.create.stored");

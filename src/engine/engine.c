@@ -8,6 +8,7 @@
 #include "engine/events.h"
 #include "engine/internal.h"
 #include "engine/selinux.h"
+#include "network/network.h"
 
 /* The directory and its parents; the last part 0700, or @may more (a group that passes through to a socket). */
 static int open_dir(const char *path, const char *what, mode_t may, int *ret_fd, struct err *err)
@@ -88,6 +89,10 @@ static int open_rooms(struct engine *e, struct err *err)
 	rc = rc < 0 ? rc : idrange_open(e->db, NULL, &e->ids, err);
 	if (rc < 0)
 		return rc;
+	struct network_config net = {.db = e->db, .state_dir = e->state_dir};
+	rc = network_open(&net, &e->networks, err);
+	if (rc < 0)
+		return rc;
 	struct image_store_config cfg = {.root_fd = e->state_fd, .db = e->db, .unpack_path = unpack};
 	rc = image_store_open(&cfg, &e->images, err);
 	return rc < 0 ? rc : labels_store(e, err);
@@ -131,6 +136,7 @@ struct engine *engine_close(struct engine *e)
 		engine_tidy(e);
 	e->events = events_free(e->events);
 	image_store_free(e->images);
+	network_close(e->networks);
 	idrange_close(e->ids);
 	db_close(e->db);
 	e->stored = stored_cache_free(e->stored);

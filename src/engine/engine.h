@@ -243,6 +243,23 @@ int engine_volume_create(struct engine *e, const struct caller *c, const char *n
 int engine_volume_inspect(struct engine *e, const struct caller *c, const char *name, struct json_writer *w, struct err *err);
 int engine_volume_remove(struct engine *e, const struct caller *c, const char *name, bool force, struct err *err);
 
+/* Networks. @ref: name, id or unique id prefix; ERR_NOT_FOUND "network X not found". */
+struct network_request;
+struct endpoint_request;
+int engine_network_create(struct engine *e, const struct caller *c, const struct network_request *q, char ret_id[65], struct err *err);
+int engine_network_inspect(struct engine *e, const struct caller *c, const char *ref, struct json_writer *w, struct err *err);
+/** engine_network_list() - @filters: dangling, driver, id, label, name, scope, type. */
+int engine_network_list(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err);
+/** engine_network_remove() - ERR_DENIED when it is a default one, or somebody runs on it. */
+int engine_network_remove(struct engine *e, const struct caller *c, const char *ref, struct err *err);
+/** engine_network_prune() - networks that no container is on. @filters: until, label, label!. Writes {"NetworksDeleted"}. */
+int engine_network_prune(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err);
+/** engine_network_connect() / _disconnect() - in force at once when the container runs. ERR_DENIED when it cannot be, or is not. */
+int engine_network_connect(struct engine *e, const struct caller *c, const char *ref, const char *container, const struct endpoint_request *q, struct err *err);
+int engine_network_disconnect(struct engine *e, const struct caller *c, const char *ref, const char *container, bool force, struct err *err);
+/** engine_network_watcher() - the packet filter is mended when somebody takes parts of it away, until @stop_fd is readable. For a thread of a daemon. */
+void engine_network_watcher(struct engine *e, int stop_fd);
+
 /* Events. */
 struct events_request {
 	int64_t since_ns, until_ns; /* 0: none; without either only what happens from now on */

@@ -5,7 +5,7 @@
 
 #include "engine/health.h"
 #include "engine/internal.h"
-#include "engine/share.h"
+#include "engine/networking.h"
 
 static void write_time(struct json_writer *w, const char *key, int64_t ns)
 {
@@ -93,40 +93,6 @@ void write_mount_points(struct engine *e, struct json_writer *w, const struct co
 	jw_end(w);
 }
 
-static void write_endpoint(struct json_writer *w, const char *name)
-{
-	static const char *const texts[] = {"MacAddress", "NetworkID", "EndpointID", "Gateway", "IPAddress", "IPv6Gateway", "GlobalIPv6Address"};
-	static const char *const numbers[] = {"IPPrefixLen", "GlobalIPv6PrefixLen", "GwPriority"};
-	static const char *const nulls[] = {"IPAMConfig", "Links", "Aliases", "DriverOpts", "DNSNames"};
-	jw_obj(w, name);
-	for (size_t i = 0; i < ARRAY_LEN(nulls); i++)
-		jw_null(w, nulls[i]);
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		jw_str(w, texts[i], "");
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		jw_int(w, numbers[i], 0);
-	jw_end(w);
-}
-
-void write_network_settings(struct json_writer *w, const struct container *c, bool full)
-{
-	jw_obj(w, "NetworkSettings");
-	if (full) {
-		static const char *const texts[] = {"Bridge", "SandboxID", "SandboxKey", "EndpointID", "Gateway", "GlobalIPv6Address", "IPAddress", "IPv6Gateway", "MacAddress"};
-		for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-			jw_str(w, texts[i], "");
-		jw_obj(w, "Ports");
-		jw_end(w);
-		jw_int(w, "GlobalIPv6PrefixLen", 0);
-		jw_int(w, "IPPrefixLen", 0);
-	}
-	jw_obj(w, "Networks");
-	if (share_of(c->req, NS_NET, NULL) != SHARE_JOIN)
-		write_endpoint(w, network_mode_of(c->req));
-	jw_end(w);
-	jw_end(w);
-}
-
 /* The map in force; ours, beside docker's fields. */
 static void write_ids(struct json_writer *w, const struct idrange_map *m)
 {
@@ -199,8 +165,10 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	struct run_info info;
 	struct labels labels;
 	struct idrange_map map = {0};
+	_cleanup_network_view_ struct network_view view = {0};
 	int rc = read_record(e, caller->tenant, ref, &c, &targets, &names, &labels, &map, err);
 	rc = rc < 0 ? rc : state_read(e, &c, /* locked= */ false, &info, err);
+	rc = rc < 0 ? rc : network_view_load(e, c.id, &view, err); /* what ended unseen was reaped by now */
 	if (rc < 0)
 		return rc;
 	_cleanup_free_ char *name = str_printf("/%s", c.name);
@@ -226,7 +194,7 @@ int engine_container_inspect(struct engine *e, const struct caller *caller, cons
 	}
 	write_mount_points(e, w, &c, targets, names);
 	container_request_write_config(w, "Config", c.req);
-	write_network_settings(w, &c, /* full= */ true);
+	network_view_write(&view, w, &c, /* full= */ true);
 	write_ids(w, &map);
 	jw_end(w);
 	return 0;

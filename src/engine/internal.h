@@ -32,6 +32,9 @@ struct events;
 struct mailbox;
 struct exec;
 struct pending;
+struct network_plan;
+struct network_room;
+struct network_view;
 struct spare;
 struct registry_config;
 
@@ -39,6 +42,7 @@ struct engine {
 	struct db *db;
 	struct idrange *ids;
 	struct image_store *images;
+	struct network_room *networks;
 	struct stored_cache *stored; /* owned */
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
 	bool allow[ALLOW_MAX_];
@@ -341,6 +345,7 @@ struct shares;
 
 struct bundle_plan {
 	const struct container *c;
+	const struct network_plan *networks; /* NULL: none */
 	const struct shares *shares;   /* namespaces of others; NULL: none */
 	const struct idrange_map *map; /* NULL: the host's user namespace */
 	char *const *layers;	       /* topmost first */
@@ -356,8 +361,10 @@ int bundle_spec(const struct bundle_plan *b, struct runtime_spec **ret, struct e
 int bundle_mounts(const struct bundle_plan *b, struct runtime_spec *s, struct err *err);
 int bundle_resources(const struct bundle_plan *b, struct runtime_spec *s, struct err *err);
 int bundle_process(const struct bundle_plan *b, struct runtime_spec *s, struct err *err);
+/** bundle_begin() - the directory alone, empty. */
+int bundle_begin(struct engine *e, const char *id, struct err *err);
 /** bundle_write() - the directory with config.json and generated files. Nothing stays on failure. */
-int bundle_write(struct engine *e, const struct container *c, struct err *err);
+int bundle_write(struct engine *e, const struct container *c, const struct network_plan *networks, struct err *err);
 /** bundle_document() - the same document for a view of @c's files (sandbox/view.h), as text; of one that does not run (@running: nothing is touched) its
  *  directories are made. With the lock held unless @running. */
 int bundle_document(struct engine *e, const struct container *c, bool running, struct strbuf *out, struct err *err);
@@ -438,7 +445,6 @@ void files_close(struct files_access *a);
 /** write_sizes() - SizeRw and SizeRootFs: reads the whole of the container's own layer. */
 void write_sizes(struct engine *e, struct json_writer *w, const struct container *c);
 void write_mount_points(struct engine *e, struct json_writer *w, const struct container *c, char *const *targets, char *const *names);
-void write_network_settings(struct json_writer *w, const struct container *c, bool running);
 const char *network_mode_of(const struct container_request *r);
 
 /* Registries (registries.c) */

@@ -12,7 +12,7 @@
 #include "engine/internal.h"
 #include "kernel/spawn.h"
 
-#define FDS_MAX 4
+#define FDS_MAX MONITOR_HOLD_FDS
 
 static int add_env(char ***env, const char *key, const char *value)
 {

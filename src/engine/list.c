@@ -12,6 +12,7 @@
 #include "base/num.h"
 #include "engine/health.h"
 #include "engine/internal.h"
+#include "engine/networking.h"
 #include "sandbox/sandbox.h"
 
 /* Filters: {"label":{"a=b":true}} or {"label":["a=b"]} */
@@ -20,6 +21,7 @@ struct listed {
 	struct engine *e;
 	const struct container *c;
 	const struct run_info *info;
+	const struct network_view *networks;
 	bool paused;
 	char *const *volumes, *const *targets;
 };
@@ -91,7 +93,7 @@ static bool match_volume(const struct listed *l, const char *v)
 
 static bool match_network(const struct listed *l, const char *v)
 {
-	return str_eq(network_mode_of(l->c->req), v);
+	return network_view_has(l->networks, l->c, v);
 }
 
 static bool match_health(const struct listed *l, const char *v)
@@ -130,10 +132,9 @@ static bool match_expose(const struct listed *l, const char *v)
 	return strv_has(l->c->req->exposed_ports, v) || (short_form && strv_has(l->c->req->exposed_ports, tcp));
 }
 
-/* Networks have no ports yet. */
 static bool match_publish(const struct listed *l, const char *v)
 {
-	return false;
+	return l->info->state == RUN_RUNNING && network_view_publishes(l->networks, l->c, v);
 }
 
 /* Of another operating system: docker on Linux takes and ignores it. */
@@ -281,8 +282,7 @@ static void write_entry(struct engine *e, struct json_writer *w, const struct li
 	jw_str(w, "ImageID", c->image_id);
 	jw_str(w, "Command", command.s ?: "");
 	jw_int(w, "Created", c->created_ns / NSEC_PER_SEC);
-	jw_arr(w, "Ports");
-	jw_end(w);
+	network_view_ports(l->networks, w, c);
 	if (size) {
 		write_sizes(e, w, c);
 	}
@@ -292,7 +292,7 @@ static void write_entry(struct engine *e, struct json_writer *w, const struct li
 	jw_obj(w, "HostConfig");
 	jw_str(w, "NetworkMode", network_mode_of(c->req));
 	jw_end(w);
-	write_network_settings(w, c, /* full= */ false);
+	network_view_write(l->networks, w, c, /* full= */ false);
 	write_mount_points(e, w, c, l->targets, l->volumes);
 	jw_end(w);
 }
@@ -418,6 +418,7 @@ struct listing {
 	const struct list_request *r;
 	struct json_writer *w;
 	struct volume_uses uses;
+	struct network_view networks;
 	const struct known *known; /* borrowed */
 	int64_t n;
 };
@@ -443,7 +444,7 @@ static int list_one(struct listing *l, struct container *c, struct err *err)
 		return 0;
 	if (volume_uses_find(&l->uses, c->id, &targets, &names) < 0)
 		return err_oom(err);
-	struct listed one = {.e = l->e, .c = c, .info = &info, .paused = info.state == RUN_RUNNING && container_is_paused(c), .volumes = names, .targets = targets};
+	struct listed one = {.e = l->e, .c = c, .info = &info, .networks = &l->networks, .paused = info.state == RUN_RUNNING && container_is_paused(c), .volumes = names, .targets = targets};
 	if (!passes(l->r->filters, &one))
 		return 0;
 	write_entry(l->e, l->w, &one, l->r->size);
@@ -460,6 +461,7 @@ int engine_container_list(struct engine *e, const struct caller *caller, const s
 	int rc = check_filters(e, caller->tenant, r->filters, err);
 	rc = rc < 0 ? rc : containers_load(e, caller->tenant, &rows, &n, err);
 	rc = rc < 0 ? rc : volume_uses_load(e, caller->tenant, &l.uses, err);
+	rc = rc < 0 ? rc : network_view_load(e, NULL, &l.networks, err);
 	int looked = rc < 0 ? 0 : know(e, &k, rows, n, r->all);
 	if (looked < 0)
 		rc = err_sys(err, looked, "listing containers");
@@ -471,6 +473,7 @@ int engine_container_list(struct engine *e, const struct caller *caller, const s
 	}
 	known_done(&k);
 	volume_uses_done(&l.uses);
+	network_view_done(&l.networks);
 	containers_free(rows, n);
 	return MIN(rc, 0);
 }

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "engine/etc.h"
 #include "engine/internal.h"
+#include "engine/networking.h"
 #include "engine/share.h"
 
 bool network_is_host(const struct container_request *req)
@@ -19,15 +20,14 @@ bool network_is_host(const struct container_request *req)
 
 const char *network_mode_of(const struct container_request *r)
 {
-	return share_of(r, NS_NET, NULL) == SHARE_JOIN ? r->network_mode : network_is_host(r) ? "host" : "none";
+	if (network_is_host(r) || share_of(r, NS_NET, NULL) == SHARE_JOIN)
+		return r->network_mode;
+	if (!networking_has(r))
+		return "none";
+	return str_empty(r->network_mode) || str_eq(r->network_mode, "default") ? "bridge" : r->network_mode;
 }
 
 /* What is not there yet */
-
-static bool json_has(const char *text)
-{
-	return text && !str_eq(text, "null") && !str_eq(text, "{}");
-}
 
 static int check_missing(const struct container_request *r, struct err *err)
 {
@@ -35,8 +35,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 		bool asked;
 		const char *field;
 	} rows[] = {
-		{json_has(r->port_bindings_json), "HostConfig.PortBindings (--publish)"},
-		{r->publish_all_ports, "HostConfig.PublishAllPorts (--publish-all)"},
 		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
 		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},
 	};
@@ -44,58 +42,6 @@ static int check_missing(const struct container_request *r, struct err *err)
 		if (rows[i].asked)
 			return err_set(err, ERR_UNSUPPORTED, "%s is not there yet", rows[i].field);
 	return 0;
-}
-
-/* Network */
-
-static bool endpoint_is_plain(const struct json *ep)
-{
-	JSON_FOREACH_MEMBER(key, v, ep) {
-		enum json_kind k = json_kind(v);
-		bool empty = k == JSON_KIND_NULL || (k == JSON_KIND_STRING && !*json_str(v, "")) || (k == JSON_KIND_INT && json_int(v, 1) == 0) ||
-			     (k == JSON_KIND_BOOL && !json_bool(v, true)) || ((k == JSON_KIND_OBJECT || k == JSON_KIND_ARRAY) && json_len(v) == 0);
-		if (!empty && strcasecmp(key, "Aliases") != 0)
-			return false;
-	}
-	return true;
-}
-
-static int check_endpoints(const struct container_request *r, struct err *err)
-{
-	_cleanup_json_ struct json *root = NULL;
-	if (!json_has(r->networking_json))
-		return 0;
-	int rc = json_parse(r->networking_json, strlen(r->networking_json), REQUEST_MAX, "NetworkingConfig", &root, err);
-	if (rc < 0)
-		return rc;
-	const struct json *map = json_get_fold(root, "EndpointsConfig") ?: root;
-	JSON_FOREACH_MEMBER(net, ep, map) {
-		bool known = str_eq(net, "default") || str_eq(net, "none") || str_eq(net, "host") || str_eq(net, r->network_mode);
-		if (!known)
-			return err_set(err, ERR_UNSUPPORTED, "NetworkingConfig: network '%.64s' is not there yet: none and host are (--network)", net);
-		if (!endpoint_is_plain(ep))
-			return err_set(err, ERR_UNSUPPORTED, "NetworkingConfig: addresses and options of network '%.64s' are not there yet (--ip, --mac-address)", net);
-	}
-	return 0;
-}
-
-static int add_warning(char ***warnings, const char *text, struct err *err)
-{
-	return warnings && strv_push(warnings, text) < 0 ? err_oom(err) : 0;
-}
-
-static int check_network(const struct engine *e, const struct container_request *r, char ***warnings, struct err *err)
-{
-	const char *mode = r->network_mode ?: "";
-	if (str_eq(mode, "none") || share_of(r, NS_NET, NULL) == SHARE_JOIN)
-		return check_endpoints(r, err);
-	if (*mode == '\0' || str_eq(mode, "default")) {
-		int rc = add_warning(warnings, "bridge networks are not there yet: the container has a loopback interface alone, as with --network none", err);
-		return rc < 0 ? rc : check_endpoints(r, err);
-	}
-	if (str_eq(mode, "host"))
-		return check_endpoints(r, err);
-	return err_set(err, ERR_UNSUPPORTED, "HostConfig.NetworkMode (--network) '%.64s' is not there yet: none and host are", mode);
 }
 
 const char *const engine_allow_names[ALLOW_MAX_] = {
@@ -220,7 +166,7 @@ int policy_check(const struct engine *e, const struct caller *c, const struct co
 	};
 	int rc = shares_check(e, req, err);
 	rc = rc < 0 ? rc : check_userns(e, req, err);
-	rc = rc < 0 ? rc : check_network(e, req, warnings, err);
+	rc = rc < 0 ? rc : networking_check(req, err);
 	rc = rc < 0 ? rc : runtime_check(e, req, err);
 	rc = rc < 0 ? rc : limits_check(e, req, err);
 	for (size_t i = 0; rc >= 0 && i < ARRAY_LEN(checks); i++)

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
+#include "engine/networking.h"
 
 static int delete_rows(struct engine *e, const struct container *c, bool volumes, char ***ret_orphans, struct err *err)
 {
@@ -18,6 +19,7 @@ static int delete_rows(struct engine *e, const struct container *c, bool volumes
 	if (rc < 0)
 		return rc;
 	rc = volumes_detach(e, c, &anonymous, err);
+	rc = rc < 0 ? rc : endpoints_remove(e->networks, c->id, err);
 	rc = rc < 0 ? rc : labels_release(e, c, err);
 	rc = rc < 0 ? rc : container_delete(e, c, err);
 	rc = rc < 0 ? rc : idrange_release(e->ids, c->idmap, err);
@@ -47,7 +49,8 @@ static int remove_files(struct engine *e, const char *id)
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err)
 {
 	_cleanup_strv_ char **orphans = NULL;
-	int rc = delete_rows(e, c, volumes, &orphans, err);
+	int rc = networking_down(e, c, err); /* of a start that was cut off; else there is nothing */
+	rc = rc < 0 ? rc : delete_rows(e, c, volumes, &orphans, err);
 	if (rc < 0)
 		return err_wrap(err, "removing container %.12s", c->id);
 	fault_mark("engine.remove.committed");

@@ -13,6 +13,7 @@
 #include "engine/events.h"
 #include "engine/health.h"
 #include "engine/internal.h"
+#include "engine/networking.h"
 #include "sandbox/sandbox.h"
 
 enum { SEQ_SETUP = 1, SEQ_ATTACH, SEQ_START, SEQ_HEALTH };
@@ -68,11 +69,12 @@ static int send_health(const struct container *c, int link, struct err *err)
 	return rc < 0 ? rc : 1;
 }
 
-static int converse(struct engine *e, const struct container *c, int link, struct monitor_started *ret, struct err *err)
+static int converse(struct engine *e, const struct container *c, const struct network_plan *networks, int link, struct monitor_started *ret, struct err *err)
 {
 	char none[1];
 	int rc = send_setup(e, c, link, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.setup", err);
+	rc = rc < 0 ? rc : networking_hold(networks, link, err);
 	rc = rc < 0 ? rc : attach_flush(e, c, link, err);
 	rc = rc < 0 ? rc : send_health(c, link, err);
 	bool health = rc > 0;
@@ -126,6 +128,8 @@ static void undo(struct engine *e, struct container *c, bool again, const struct
 	struct err ignored;
 	cgroup_path_of(c, cgroup);
 	fault_mark("engine.undo.begin");
+	(void) networking_down(e, c, &ignored);
+	fault_mark("engine.undo.network");
 	(void) sandbox_cleanup(cgroup, &ignored);
 	fault_mark("engine.undo.cgroups");
 	(void) bundle_remove(e, c->id); /* found and reaped again at the next look */
@@ -145,7 +149,7 @@ static void undo(struct engine *e, struct container *c, bool again, const struct
 	lock_forget(e, c->id);
 }
 
-static int launch(struct engine *e, struct container *c, struct err *err)
+static int launch(struct engine *e, struct container *c, const struct network_plan *networks, struct err *err)
 {
 	struct monitor_started started;
 	pid_t pid = 0;
@@ -155,7 +159,7 @@ static int launch(struct engine *e, struct container *c, struct err *err)
 	if (link < 0)
 		return link;
 	int rc = fault_point("engine.start.spawned", err);
-	rc = rc < 0 ? rc : converse(e, c, link, &started, err);
+	rc = rc < 0 ? rc : converse(e, c, networks, link, &started, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.answered", err);
 	if (rc >= 0)
 		attach_late(e, c->id);
@@ -173,17 +177,21 @@ static int launch(struct engine *e, struct container *c, struct err *err)
 /* @again: by its restart policy. */
 static int start_stopped(struct engine *e, const struct caller *caller, struct container *c, bool again, struct err *err)
 {
+	_cleanup_network_plan_ struct network_plan networks = {0};
 	if (c->error) { /* of an earlier try */
 		free(c->error);
 		c->error = NULL;
 	}
 	int rc = policy_check(e, caller, c->req, NULL, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.locked", err);
-	rc = rc < 0 ? rc : bundle_write(e, c, err);
+	/* the bundle's directory first: by that a start that is cut off is seen, and what it took is given back */
+	rc = rc < 0 || !networking_has(c->req) ? rc : bundle_begin(e, c->id, err);
+	rc = rc < 0 ? rc : networking_up(e, c, &networks, err);
+	rc = rc < 0 ? rc : bundle_write(e, c, &networks, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.bundle", err);
 	rc = rc < 0 ? rc : health_prepare(e, c, err);
 	rc = rc < 0 ? rc : restart_row_started(e, c, again, err);
-	rc = rc < 0 ? rc : launch(e, c, err);
+	rc = rc < 0 ? rc : launch(e, c, &networks, err);
 	if (rc < 0) {
 		undo(e, c, again, err);
 		return rc;

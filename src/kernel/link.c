@@ -128,13 +128,14 @@ static void end_peer(struct nl_buf *b, const struct pair *p)
 	nl_nest_end(b, p->info);
 }
 
-static int isolate(int sock, int index)
+static int set_port(int sock, int index, const struct interface *i)
 {
 	_cleanup_nl_buf_ struct nl_buf b = NL_BUF_INIT;
 	const struct ifinfomsg m = {.ifi_family = AF_BRIDGE, .ifi_index = index};
 	nl_begin(&b, RTM_SETLINK, NLM_F_ACK, &m, sizeof(m));
 	size_t info = nl_nest(&b, IFLA_PROTINFO);
-	nl_put_u8(&b, IFLA_BRPORT_ISOLATED, 1);
+	nl_put_u8(&b, IFLA_BRPORT_ISOLATED, i->isolated);
+	nl_put_u8(&b, IFLA_BRPORT_MODE, i->hairpin);
 	nl_nest_end(&b, info);
 	return nl_call(sock, &b, NULL);
 }
@@ -154,9 +155,9 @@ int link_join(int sock, const struct interface *i, int netns_fd)
 	/* once it has its gateway the first packet to the container need not be preceded by a question */
 	for (size_t k = 0; r == 0 && k < i->n_addresses; k++)
 		r = link_neighbour(sock, bridge, &i->addresses[k], i->mac);
-	if (r == 0 && i->isolated) {
+	if (r == 0 && (i->isolated || i->hairpin)) {
 		int index = link_index(sock, i->host_name);
-		r = index < 0 ? index : isolate(sock, index);
+		r = index < 0 ? index : set_port(sock, index, i);
 	}
 	return r;
 }
@@ -223,6 +224,26 @@ int link_default_route(int sock, const struct interface *i, bool on)
 	if (i->gateway6.family)
 		build_route(&b, index, &i->gateway6, on);
 	return nl_call(sock, &b, NULL);
+}
+
+int link_switches(int proc_fd, const struct interface *i)
+{
+	static const struct {
+		const char *name, *value;
+		bool without; /* when there is no IPv6 */
+	} rows[] = {{"disable_ipv6", "1", true}, {"accept_ra", "0", false}, {"accept_redirects", "0", false}};
+	for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+		char path[80];
+		if (rows[k].without == i->ipv6)
+			continue;
+		(void) str_format(path, sizeof(path), "sys/net/ipv6/conf/%s/%s", i->name, rows[k].name); /* fits */
+		int r = write_file(proc_fd, path, rows[k].value);
+		if (r == -ENOENT && !i->ipv6)
+			return 0; /* a kernel without IPv6 has none to switch off */
+		if (r < 0)
+			return r;
+	}
+	return 0;
 }
 
 int link_settle(int sock, const struct interface *i)

@@ -9,19 +9,12 @@
 #include <net/if.h>
 #include <sys/types.h>
 
-#include "base/macro.h"
+#include "base/ip.h"
 
 struct nl_buf;
 struct nlmsghdr;
 
-#define MAC_LEN 6
 #define INTERFACE_ADDRESSES_MAX 8
-
-struct ip_addr {
-	uint8_t family;	   /* AF_INET, AF_INET6; 0: none */
-	uint8_t prefix;
-	uint8_t bytes[16]; /* network order; 4 or 16 of them */
-};
 
 /* One interface of a container. */
 struct interface {
@@ -32,6 +25,7 @@ struct interface {
 	uint32_t mtu;		  /* 0: the kernel's */
 	bool ipv6;		  /* else it is switched off */
 	bool isolated;		  /* does not talk to other isolated ports of the bridge */
+	bool hairpin;		  /* frames may leave by the port that they came in: where br_netfilter translates addresses */
 	struct ip_addr addresses[INTERFACE_ADDRESSES_MAX];
 	size_t n_addresses;
 	struct ip_addr gateway4, gateway6; /* family 0: no default route */
@@ -56,6 +50,8 @@ int link_add_address(int sock, int index, const struct ip_addr *a);
 int link_join(int sock, const struct interface *i, int netns_fd);
 /** link_trunk() - connect bridge @a and bridge @b by a pair @name_a, @name_b, both up. */
 int link_trunk(int sock, const char *a, const char *name_a, const char *b, const char *name_b, uint32_t mtu);
+/** link_switches() - inside, before link_settle(): no IPv6 where there shall be none, and no router to be believed. @proc_fd: a procfs seen from that namespace. */
+int link_switches(int proc_fd, const struct interface *i);
 /** link_settle() - inside, on a socket of that namespace: addresses, up, routes, the gateways' hardware address. The sysctls come before it. */
 int link_settle(int sock, const struct interface *i);
 /** link_neighbour() - @bridge needs not ask who has @a: it is @mac. Replaces. */

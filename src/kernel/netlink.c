@@ -196,7 +196,7 @@ int nl_call(int sock, struct nl_buf *b, unsigned *ret_failed)
 	return r < 0 ? r : first;
 }
 
-int nl_ask(int sock, struct nl_buf *b)
+int nl_ask(int sock, struct nl_buf *b, void *ret, size_t size, size_t *ret_len)
 {
 	_Alignas(NLMSG_ALIGNTO) char answer[8192];
 	int r = send_all(sock, b);
@@ -204,7 +204,17 @@ int nl_ask(int sock, struct nl_buf *b)
 	const struct nlmsghdr *h = (const struct nlmsghdr *) answer;
 	if (n < 0)
 		return (int) n;
-	return NLMSG_OK(h, (unsigned) n) && h->nlmsg_type == NLMSG_ERROR ? ((const struct nlmsgerr *) NLMSG_DATA(h))->error : 0;
+	if (!NLMSG_OK(h, (unsigned) n))
+		return -EBADMSG;
+	if (h->nlmsg_type == NLMSG_ERROR)
+		return ((const struct nlmsgerr *) NLMSG_DATA(h))->error;
+	if (ret && h->nlmsg_len > size)
+		return -EMSGSIZE;
+	if (ret) {
+		memcpy(ret, h, h->nlmsg_len);
+		*ret_len = h->nlmsg_len;
+	}
+	return 0;
 }
 
 int nl_dump(int sock, struct nl_buf *b, int (*fn)(void *ctx, const struct nlmsghdr *h), void *ctx)

@@ -44,8 +44,8 @@ void nl_raw(struct nl_buf *b, const void *data, size_t len);
 /** nl_call() - send everything and read the acknowledgement of every message that asked for one (NLM_F_ACK). *@ret_failed (may be NULL): number, from 0, of the
  *  first message that failed. Return: 0 or its -errno. */
 int nl_call(int sock, struct nl_buf *b, unsigned *ret_failed);
-/** nl_ask() - send one question about one object. Return: 0 it is there; -ENOENT or another -errno. */
-int nl_ask(int sock, struct nl_buf *b);
+/** nl_ask() - send one question about one object. @ret[@size], *@ret_len: the answer; NULL: no matter. Return: 0 it is there; -ENOENT or another -errno. */
+int nl_ask(int sock, struct nl_buf *b, void *ret, size_t size, size_t *ret_len);
 /** nl_dump() - send one request with NLM_F_DUMP; @fn sees every message of the answer until it returns non-zero. Return: that, 0, or -errno. */
 int nl_dump(int sock, struct nl_buf *b, int (*fn)(void *ctx, const struct nlmsghdr *h), void *ctx);
 

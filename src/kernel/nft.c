@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -41,12 +43,29 @@ static void begin(struct nft_batch *n, uint16_t msg, uint16_t flags)
 	nl_begin(&n->b, TYPE(msg), flags, &g, sizeof(g));
 }
 
+/* User data is a list of type, length, value; nft(8) shows this one as a comment. */
+enum { UDATA_COMMENT = 0, UDATA_MAX = 64 };
+
+_printf_(3, 4) static void put_comment(struct nft_batch *n, uint16_t type, const char *fmt, ...)
+{
+	uint8_t data[2 + UDATA_MAX];
+	va_list ap;
+	va_start(ap, fmt);
+	int len = vsnprintf((char *) data + 2, UDATA_MAX, fmt, ap); /* what does not fit is cut */
+	va_end(ap);
+	data[0] = UDATA_COMMENT;
+	data[1] = (uint8_t) MIN(MAX(len, 0) + 1, UDATA_MAX);
+	nl_put(&n->b, type, data, 2u + data[1]);
+}
+
 /* Tables, sets, chains */
 
-void nft_add_table(struct nft_batch *n)
+void nft_add_table(struct nft_batch *n, uint32_t version)
 {
 	begin(n, NFT_MSG_NEWTABLE, NLM_F_CREATE);
 	nl_put_str(&n->b, NFTA_TABLE_NAME, n->table);
+	if (version)
+		put_comment(n, NFTA_TABLE_USERDATA, "%08x", version);
 }
 
 void nft_drop_table(struct nft_batch *n)
@@ -69,7 +88,7 @@ static void key_of(const char *types, uint32_t *ret_type, uint32_t *ret_len)
 }
 
 /* User data of a set is a list of type, length, value; this one tells nft(8) how to read keys. */
-enum { UDATA_SET_KEYBYTEORDER = 0, UDATA_HOST_ENDIAN = 1, UDATA_BIG_ENDIAN = 2, UDATA_RULE_COMMENT = 0 };
+enum { UDATA_SET_KEYBYTEORDER = 0, UDATA_HOST_ENDIAN = 1, UDATA_BIG_ENDIAN = 2 };
 
 void nft_add_set(struct nft_batch *n, const struct nft_set *s)
 {
@@ -122,6 +141,12 @@ static void put_meta(struct nl_buf *b, const struct nft_expr *x)
 	nl_put_be32(b, NFTA_META_KEY, x->a);
 }
 
+static void put_mark(struct nl_buf *b, const struct nft_expr *x)
+{
+	nl_put_be32(b, NFTA_META_SREG, x->reg);
+	nl_put_be32(b, NFTA_META_KEY, NFT_META_MARK);
+}
+
 static void put_payload(struct nl_buf *b, const struct nft_expr *x)
 {
 	nl_put_be32(b, NFTA_PAYLOAD_DREG, x->reg);
@@ -145,12 +170,16 @@ static void put_ct(struct nl_buf *b, const struct nft_expr *x)
 
 static void put_mask(struct nl_buf *b, const struct nft_expr *x)
 {
-	static const uint8_t zero[16];
+	uint8_t flip[16] = {0};
+	memcpy(flip, &x->a, sizeof(x->a)); /* X_SET_BITS: a number of the host's, as the mark is */
 	nl_put_be32(b, NFTA_BITWISE_SREG, x->reg);
 	nl_put_be32(b, NFTA_BITWISE_DREG, x->reg);
 	nl_put_be32(b, NFTA_BITWISE_LEN, x->len);
-	put_value(b, NFTA_BITWISE_MASK, x->data, x->len);
-	put_value(b, NFTA_BITWISE_XOR, zero, x->len);
+	uint8_t mask[16];
+	for (size_t i = 0; i < sizeof(mask); i++)
+		mask[i] = x->data[i] & (uint8_t) ~flip[i];
+	put_value(b, NFTA_BITWISE_MASK, mask, x->len);
+	put_value(b, NFTA_BITWISE_XOR, flip, x->len);
 }
 
 static void put_lookup(struct nl_buf *b, const struct nft_expr *x)
@@ -199,6 +228,7 @@ static const struct {
 	const char *name;
 	void (*put)(struct nl_buf *b, const struct nft_expr *x);
 } kinds[] = {
+	[NFT_SET_MARK] = {"meta", put_mark},
 	[NFT_META] = {"meta", put_meta},	   [NFT_PAYLOAD] = {"payload", put_payload}, [NFT_CMP] = {"cmp", put_cmp},
 	[NFT_CT] = {"ct", put_ct},		   [NFT_MASK] = {"bitwise", put_mask},	     [NFT_LOOKUP] = {"lookup", put_lookup},
 	[NFT_VERDICT] = {"immediate", put_verdict}, [NFT_DNAT] = {"nat", put_dnat},	     [NFT_MASQUERADE] = {"masq", put_nothing},
@@ -234,12 +264,7 @@ void nft_insert_rule(struct nft_batch *n, const struct nft_rule *r)
 
 void nft_mark(struct nft_batch *n, const char *mark)
 {
-	uint8_t data[66];
-	size_t len = MIN(strlen(mark) + 1, sizeof(data) - 2);
-	data[0] = UDATA_RULE_COMMENT;
-	data[1] = (uint8_t) len;
-	memcpy(data + 2, mark, len);
-	nl_put(&n->b, NFTA_RULE_USERDATA, data, len + 2);
+	put_comment(n, NFTA_RULE_USERDATA, "%s", mark);
 }
 
 void nft_delete_rule(struct nft_batch *n, const char *chain, uint64_t handle)
@@ -310,7 +335,7 @@ static int count_message(void *ctx, const struct nlmsghdr *h)
 		return 0;
 	if (c->mark) {
 		const char *data = nl_attr_find(attrs, left, NFTA_RULE_USERDATA, &len);
-		if (!data || len < 3 || data[0] != UDATA_RULE_COMMENT || data[len - 1] != '\0' || !str_eq(data + 2, c->mark))
+		if (!data || len < 3 || data[0] != UDATA_COMMENT || data[len - 1] != '\0' || !str_eq(data + 2, c->mark))
 			return 0;
 		const void *handle = nl_attr_find(attrs, left, NFTA_RULE_HANDLE, &len);
 		uint32_t be[2] = {0, 0};
@@ -342,7 +367,26 @@ static int look(int sock, uint8_t family, const char *table, const char *chain)
 	nl_put_str(&b, chain ? NFTA_CHAIN_TABLE : NFTA_TABLE_NAME, table);
 	if (chain)
 		nl_put_str(&b, NFTA_CHAIN_NAME, chain);
-	return nl_ask(sock, &b);
+	return nl_ask(sock, &b, NULL, 0, NULL);
+}
+
+int nft_table_version(int sock, uint8_t family, const char *table, uint32_t *ret)
+{
+	_cleanup_nl_buf_ struct nl_buf b = NL_BUF_INIT;
+	const struct nfgenmsg g = {.nfgen_family = family, .version = NFNETLINK_V0};
+	_Alignas(NLMSG_ALIGNTO) char answer[4096];
+	size_t len = 0, used = 0;
+	nl_begin(&b, TYPE(NFT_MSG_GETTABLE), 0, &g, sizeof(g));
+	nl_put_str(&b, NFTA_TABLE_NAME, table);
+	int r = nl_ask(sock, &b, answer, sizeof(answer), &used);
+	if (r < 0)
+		return r;
+	const struct nlmsghdr *h = (const struct nlmsghdr *) answer;
+	const char *data = used < NLMSG_SPACE(sizeof(g)) ? NULL : nl_attr_find(answer + NLMSG_SPACE(sizeof(g)), h->nlmsg_len - NLMSG_SPACE(sizeof(g)), NFTA_TABLE_USERDATA, &len);
+	*ret = 0;
+	if (data && len > 2 && data[0] == UDATA_COMMENT && data[len - 1] == '\0')
+		(void) sscanf(data + 2, "%8x", ret); /* none of ours: 0 */
+	return 0;
 }
 
 int nft_count_rules(int sock, uint8_t family, const char *table)

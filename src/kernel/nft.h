@@ -15,7 +15,7 @@
 
 #include "kernel/netlink.h"
 
-enum nft_kind { NFT_META, NFT_PAYLOAD, NFT_CMP, NFT_CT, NFT_MASK, NFT_LOOKUP, NFT_VERDICT, NFT_DNAT, NFT_MASQUERADE, NFT_FIB_TYPE, NFT_COUNTER };
+enum nft_kind { NFT_META, NFT_SET_MARK, NFT_PAYLOAD, NFT_CMP, NFT_CT, NFT_MASK, NFT_LOOKUP, NFT_VERDICT, NFT_DNAT, NFT_MASQUERADE, NFT_FIB_TYPE, NFT_COUNTER };
 
 struct nft_expr {
 	enum nft_kind kind;
@@ -34,6 +34,8 @@ struct nft_expr {
 #define X_IS_NOT(r, length, ...) {.kind = NFT_CMP, .inverse = true, .reg = NFT_R(r), .len = (length), .data = {__VA_ARGS__}}
 #define X_CT(key, r) {.kind = NFT_CT, .a = (key), .reg = NFT_R(r)}
 #define X_MASK(r, length, ...) {.kind = NFT_MASK, .reg = NFT_R(r), .len = (length), .data = {__VA_ARGS__}}
+#define X_SET_BITS(r, bits) {.kind = NFT_MASK, .reg = NFT_R(r), .len = 4, .a = (bits), .data = {0xff, 0xff, 0xff, 0xff}}
+#define X_SET_MARK(r) {.kind = NFT_SET_MARK, .reg = NFT_R(r)}
 #define X_IN(set, r) {.kind = NFT_LOOKUP, .name = (set), .reg = NFT_R(r)}
 #define X_NOT_IN(set, r) {.kind = NFT_LOOKUP, .inverse = true, .name = (set), .reg = NFT_R(r)}
 #define X_FIND(set, r, to) {.kind = NFT_LOOKUP, .map = true, .name = (set), .reg = NFT_R(r), .reg2 = NFT_R(to)}
@@ -78,7 +80,8 @@ void nft_batch_done(struct nft_batch *n);
 
 /** nft_use() - what follows is about @table of @family. @name borrowed until the commit. */
 void nft_use(struct nft_batch *n, uint8_t family, const char *table);
-void nft_add_table(struct nft_batch *n);
+/** nft_add_table() - @version: kept with it, for nft_table_version(); 0: none. One that is there keeps its own. */
+void nft_add_table(struct nft_batch *n, uint32_t version);
 /** nft_drop_table() - with all it holds; it must be there: add it first. */
 void nft_drop_table(struct nft_batch *n);
 void nft_add_set(struct nft_batch *n, const struct nft_set *s);
@@ -96,6 +99,8 @@ void nft_delete_element(struct nft_batch *n, const char *set, const void *key, s
 int nft_open(void);
 /** nft_commit() - all of @n, or nothing. Return: 0; -ENOENT a table, set or element that it names is not there; other -errno. */
 int nft_commit(int sock, struct nft_batch *n);
+/** nft_table_version() - Return: 0 with *@ret (0: none), -ENOENT, -errno. */
+int nft_table_version(int sock, uint8_t family, const char *table, uint32_t *ret);
 /** nft_count_rules() - rules of @table. Return: number; -ENOENT no such table; -errno. */
 int nft_count_rules(int sock, uint8_t family, const char *table);
 /** nft_count_elements() - in @set. Return as nft_count_rules(). */

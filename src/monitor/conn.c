@@ -19,7 +19,7 @@
 #include "monitor/internal.h"
 
 #define CTL_NAME "ctl"
-#define REQUEST_FDS 2
+#define REQUEST_FDS MONITOR_HOLD_FDS
 
 struct request {
 	struct conn *c;
@@ -309,6 +309,15 @@ static int handle_exec(struct request *q, struct err *err)
 	return r;
 }
 
+/* The descriptors stay open: they are what is held. */
+static int handle_hold(struct request *q, struct err *err)
+{
+	(void) err;
+	for (int i = 0; i < REQUEST_FDS; i++)
+		q->fds[i] = -EBADF;
+	return 0;
+}
+
 static int handle_exec_wait(struct request *q, struct err *err)
 {
 	struct monitor_exec_ref x;
@@ -340,6 +349,7 @@ static const struct {
 	[MONITOR_KILL] = {handle_kill, sizeof(struct monitor_kill), false},
 	[MONITOR_RESIZE] = {handle_resize, sizeof(struct monitor_resize), false},
 	[MONITOR_EXEC] = {handle_exec, sizeof(struct monitor_exec), true},
+	[MONITOR_HOLD] = {handle_hold, 0, false},
 	[MONITOR_EXEC_WAIT] = {handle_exec_wait, sizeof(struct monitor_exec_ref), false},
 	[MONITOR_HEALTH] = {handle_health, sizeof(struct monitor_health), false},
 };
@@ -365,10 +375,10 @@ static void conn_request(struct conn *c, size_t len, int fds[REQUEST_FDS])
 		conn_close(c);
 		return;
 	}
-	struct request q = {.c = c, .m = c->m, .seq = h.seq, .body = c->m->scratch + sizeof(h), .len = h.len, .fds = {fds[0], fds[1]}};
+	struct request q = {.c = c, .m = c->m, .seq = h.seq, .body = c->m->scratch + sizeof(h), .len = h.len};
+	memcpy(q.fds, fds, sizeof(q.fds));
 	int r = dispatch(&q, h.verb, &err);
-	fds[0] = q.fds[0];
-	fds[1] = q.fds[1];
+	memcpy(fds, q.fds, sizeof(q.fds));
 	if (r < 0)
 		conn_reply_err(c, h.seq, &err);
 }
@@ -376,8 +386,10 @@ static void conn_request(struct conn *c, size_t len, int fds[REQUEST_FDS])
 static void conn_ready(struct loop_source *s, uint32_t events)
 {
 	struct conn *c = loop_source_owner(s, struct conn, src);
-	int fds[REQUEST_FDS] = {-EBADF, -EBADF};
+	int fds[REQUEST_FDS];
 	size_t n_fds = REQUEST_FDS;
+	for (int i = 0; i < REQUEST_FDS; i++)
+		fds[i] = -EBADF;
 	ssize_t n = recv_fds(s->fd, c->m->scratch, sizeof(struct monitor_header) + MONITOR_PAYLOAD_MAX, fds, &n_fds);
 	if (n == -EAGAIN)
 		return;

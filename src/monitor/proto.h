@@ -53,10 +53,13 @@ enum monitor_verb {
 	MONITOR_KILL,    /* struct monitor_kill */
 	MONITOR_RESIZE,  /* struct monitor_resize */
 	MONITOR_EXEC,    /* struct monitor_exec; fd: stream or none when detached */
+	MONITOR_HOLD,    /* fds (at most MONITOR_HOLD_FDS): kept open until the monitor leaves; published ports. No reply unless it fails */
 	MONITOR_EXEC_WAIT, /* struct monitor_exec_ref: answers when that exec has ended */
 	MONITOR_REPLY,   /* from the monitor; result + body by verb */
 	MONITOR_HEALTH,  /* struct monitor_health, between SETUP and START: probe by BUNDLE/health.json */
 };
+
+#define MONITOR_HOLD_FDS 64
 
 struct monitor_header {
 	uint32_t verb; /* enum monitor_verb */

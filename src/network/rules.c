@@ -17,7 +17,9 @@
 #define PAIRS "same-network"
 #define MASQUERADED "masqueraded"
 #define HOSTS "host-access"
-#define GUARDED "guarded"
+#define GUARDED4 "guarded4"
+#define GUARDED6 "guarded6"
+#define ISOLATED "isolated"
 #define ENDS "senders"
 #define ENDS6 "senders6"
 #define PORTS "ports"
@@ -49,6 +51,7 @@
 #endif
 #define CT_HAS(key, bits, r) X_CT(key, r), X_MASK(r, 4, U32(bits)), X_IS_NOT(r, 4, 0)
 #define ANSWERS(r) CT_HAS(NFT_CT_STATE, (unsigned) (NF_CT_STATE_BIT(IP_CT_ESTABLISHED) | NF_CT_STATE_BIT(IP_CT_RELATED)), r)
+#define TURNED 0x00c0f000u /* bit of a packet's mark: to a published port of the sender's own network */
 #define PUBLISHED(r) CT_HAS(NFT_CT_STATUS, (unsigned) IPS_DST_NAT, r)
 
 #define RULE(chain_, ...) {.chain = chain_, .exprs = (const struct nft_expr[]){__VA_ARGS__}, .n = ARRAY_LEN(((const struct nft_expr[]){__VA_ARGS__}))}
@@ -77,7 +80,7 @@ static const struct nft_rule bridge_rules[] = {
 
 static const struct nft_set inet_sets[] = {
 	{NETS, "i", NULL},   {INTERNAL, "i", NULL},   {PAIRS, "ii", NULL},  {MASQUERADED, "i", NULL}, {HOSTS, "i", NULL},
-	{GUARDED, "i", NULL}, {PORTS, "p4s", "4s"}, {PORTS_ANY, "ps", "4s"}, {PORTS6, "p6s", "6s"}, {PORTS6_ANY, "ps", "6s"},
+	{GUARDED4, "i", NULL}, {GUARDED6, "i", NULL}, {ISOLATED, "i", NULL}, {PORTS, "p4s", "4s"}, {PORTS_ANY, "ps", "4s"}, {PORTS6, "p6s", "6s"}, {PORTS6_ANY, "ps", "6s"},
 };
 
 static const struct nft_chain inet_chains[] = {
@@ -107,10 +110,12 @@ static const struct nft_rule inet_rules[] = {
 	RULE("published", FAMILY_IS(NFPROTO_IPV6, 0), L4(0), DEST6(1), DPORT(5), X_FIND(PORTS6, 0, 8), X_DNAT(NFPROTO_IPV6, 8, 12)),
 	RULE("published", FAMILY_IS(NFPROTO_IPV6, 0), L4(0), DPORT(1), X_FIND(PORTS6_ANY, 0, 8), X_DNAT(NFPROTO_IPV6, 8, 12)),
 
-	RULE("forward", IIF(0), X_IN(GUARDED, 0), OIF(0), X_IN(GUARDED, 0), X_DROP),
+	RULE("forward", FAMILY_IS(NFPROTO_IPV4, 0), IIF(0), X_IN(GUARDED4, 0), OIF(0), X_IN(GUARDED4, 0), X_DROP),
+	RULE("forward", FAMILY_IS(NFPROTO_IPV6, 0), IIF(0), X_IN(GUARDED6, 0), OIF(0), X_IN(GUARDED6, 0), X_DROP),
 	RULE("forward", IIF(0), X_IN(NETS, 0), X_JUMP("from-network")),
 	RULE("forward", OIF(0), X_IN(NETS, 0), X_JUMP("to-network")),
-	RULE("from-network", IIF(0), OIF(4), X_IN(PAIRS, 0), X_ACCEPT),
+	RULE("from-network", IIF(0), OIF(4), X_IN(PAIRS, 0), PUBLISHED(0), X_META(NFT_META_MARK, 0), X_SET_BITS(0, TURNED), X_SET_MARK(0)),
+	RULE("from-network", IIF(0), X_NOT_IN(ISOLATED, 0), OIF(4), X_IN(PAIRS, 0), X_ACCEPT),
 	RULE("from-network", ANSWERS(0), X_ACCEPT),
 	RULE("from-network", IIF(0), X_IN(INTERNAL, 0), X_DROP),
 	RULE("from-network", PUBLISHED(0), X_ACCEPT),
@@ -128,8 +133,8 @@ static const struct nft_rule inet_rules[] = {
 	RULE("to-host", IIF(0), X_IN(HOSTS, 0), X_ACCEPT),
 	RULE("to-host", X_DROP),
 
-	/* to a published port of one's own network: the answer has to come back this way to be translated */
-	RULE("leaving", IIF(0), OIF(4), X_IN(PAIRS, 0), PUBLISHED(0), X_MASQUERADE),
+	/* to a published port of one's own network: the answer has to come back this way to be translated (a bridge that filters tells no incoming interface here) */
+	RULE("leaving", X_META(NFT_META_MARK, 0), X_MASK(0, 4, U32(TURNED)), X_IS(0, 4, U32(TURNED)), X_MASQUERADE),
 	RULE("leaving", IIF(0), X_IN(MASQUERADED, 0), OIF(0), X_NOT_IN(NETS, 0), X_MASQUERADE),
 	RULE("leaving", OIF(0), X_IN(NETS, 0), FAMILY_IS(NFPROTO_IPV4, 0), SOURCE4(0), LOOPBACK(0), X_MASQUERADE),
 };
@@ -151,7 +156,7 @@ void rules_drop(struct nft_batch *n, const char *table)
 {
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
 		nft_use(n, tables[t].family, table);
-		nft_add_table(n); /* so that there is one to drop */
+		nft_add_table(n, 0); /* so that there is one to drop */
 		nft_drop_table(n);
 	}
 }
@@ -164,12 +169,12 @@ static void put_port_rule(struct nft_batch *n, const char *ports)
 	nft_add_rule(n, &(struct nft_rule){"from-port", x, ARRAY_LEN(x)});
 }
 
-void rules_build(struct nft_batch *n, const char *table, const char *ports)
+static void build(struct nft_batch *n, const char *table, const char *ports, uint32_t version)
 {
 	rules_drop(n, table);
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
 		nft_use(n, tables[t].family, table);
-		nft_add_table(n);
+		nft_add_table(n, version);
 		for (size_t i = 0; i < tables[t].n_sets; i++)
 			nft_add_set(n, &tables[t].sets[i]);
 		for (size_t i = 0; i < tables[t].n_chains; i++)
@@ -181,13 +186,32 @@ void rules_build(struct nft_batch *n, const char *table, const char *ports)
 	}
 }
 
-int rules_are_whole(int sock, const char *table)
+/* A number for what the rules say: another version of ours has another one. */
+static uint32_t version_of(const char *table, const char *ports)
 {
+	_cleanup_nft_ struct nft_batch n = NFT_BATCH_INIT;
+	uint32_t h = 2166136261u; /* FNV-1a */
+	build(&n, table, ports, 0);
+	for (size_t i = 0; i < n.b.len; i++)
+		h = (h ^ (uint8_t) n.b.p[i]) * 16777619u;
+	return h ?: 1;
+}
+
+void rules_build(struct nft_batch *n, const char *table, const char *ports)
+{
+	build(n, table, ports, version_of(table, ports));
+}
+
+int rules_are_whole(int sock, const char *table, const char *ports)
+{
+	const uint32_t wanted = version_of(table, ports);
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
-		int n = nft_count_rules(sock, tables[t].family, table);
+		uint32_t version = 0;
+		int n = nft_table_version(sock, tables[t].family, table, &version);
+		n = n < 0 ? n : nft_count_rules(sock, tables[t].family, table);
 		if (n < 0 && n != -ENOENT)
 			return n;
-		if (n != (int) tables[t].n_rules + (tables[t].family == NFPROTO_BRIDGE))
+		if (version != wanted || n != (int) tables[t].n_rules + (tables[t].family == NFPROTO_BRIDGE))
 			return 0;
 	}
 	return 1;
@@ -229,7 +253,7 @@ void rules_network(struct nft_batch *n, const char *table, const char *bridge, u
 	const struct {
 		unsigned flag;
 		const char *set;
-	} rows[] = {{RULES_INTERNAL, INTERNAL}, {RULES_MASQUERADE, MASQUERADED}, {RULES_HOST_ACCESS, HOSTS}};
+	} rows[] = {{RULES_INTERNAL, INTERNAL}, {RULES_MASQUERADE, MASQUERADED}, {RULES_HOST_ACCESS, HOSTS}, {RULES_ISOLATED, ISOLATED}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (flags & rows[i].flag)
 			change_name(n, on, rows[i].set, bridge);
@@ -283,10 +307,10 @@ void rules_port(struct nft_batch *n, const char *table, const struct rules_port 
 	change(n, on, len == 4 ? (any ? PORTS_ANY : PORTS) : (any ? PORTS6_ANY : PORTS6), key, at + 4, data, len + 4);
 }
 
-void rules_guard(struct nft_batch *n, const char *table, const char *name)
+void rules_guard(struct nft_batch *n, const char *table, int family, const char *name)
 {
 	nft_use(n, NFPROTO_INET, table);
-	change_name(n, true, GUARDED, name);
+	change_name(n, true, family == AF_INET ? GUARDED4 : GUARDED6, name);
 }
 
 /* Docker's chain for others */

@@ -24,6 +24,7 @@ enum rules_network {
 	RULES_INTERNAL = 1,
 	RULES_MASQUERADE = 2,
 	RULES_HOST_ACCESS = 4, /* its containers reach the host's own services */
+	RULES_ISOLATED = 8,    /* they do not reach each other */
 };
 
 /* A published port. Addresses in network order. */
@@ -41,14 +42,14 @@ void rules_build(struct nft_batch *n, const char *table, const char *ports);
 /** rules_drop() - the tables, which may be missing. */
 void rules_drop(struct nft_batch *n, const char *table);
 /** rules_are_whole() - Return: 1 the tables are as rules_build() made them, 0 not, -errno. */
-int rules_are_whole(int sock, const char *table);
+int rules_are_whole(int sock, const char *table, const char *ports);
 /** rules_network() - a network whose containers are ports of @bridge. @flags: enum rules_network. */
 void rules_network(struct nft_batch *n, const char *table, const char *bridge, unsigned flags, bool on);
 /** rules_endpoint() - what @i may send as. */
 void rules_endpoint(struct nft_batch *n, const char *table, const struct interface *i, bool on);
 void rules_port(struct nft_batch *n, const char *table, const struct rules_port *p, bool on);
-/** rules_guard() - packets between two such interfaces are not forwarded: the host did not, before we made it a router. */
-void rules_guard(struct nft_batch *n, const char *table, const char *name);
+/** rules_guard() - packets of @family between two such interfaces are not forwarded: the host did not, before we made it a router. */
+void rules_guard(struct nft_batch *n, const char *table, int family, const char *name);
 /** rules_beside_docker() - docker sets the policy of the forward chain to drop, and gives others a chain to say otherwise. Without it: nothing to do. @prefix: of our
  *  bridges' names. Return: 0 or -errno. */
 int rules_beside_docker(int sock, const char *prefix);

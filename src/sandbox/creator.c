@@ -168,6 +168,7 @@ static const struct step clone_steps[] = {
 	STEP("child-attributes", "process attributes", attributes_after),
 	STEP("rdt", "resource director", rdt_apply),
 	STEP("maps-done", "init", handover_maps),
+	STEP("interfaces", "network", interfaces_make), /* beside init */
 };
 static const struct step mount_steps[] = {
 	STEP("rootfs", "root filesystem", rootfs_build),

@@ -196,6 +196,11 @@ static int step_create(struct foreign *f, struct err *err)
 	return r < 0 ? r : runtime_report(f, err);
 }
 
+static int step_interfaces(struct foreign *f, struct err *err)
+{
+	return interfaces_give(&f->ext, f->pid, err);
+}
+
 static int step_start(struct foreign *f, struct err *err)
 {
 	const char *const argv[] = {"start", f->id, NULL};
@@ -212,6 +217,7 @@ static const struct step create_steps[] = {
 	STEP("foreign-fill", "first contents", step_fill),
 	STEP("foreign-document", "document", step_document),
 	STEP("foreign-create", "runtime", step_create),
+	STEP("foreign-interfaces", "network", step_interfaces),
 	STEP("foreign-start", "runtime", step_start),
 };
 

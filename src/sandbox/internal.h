@@ -133,6 +133,12 @@ int netdevices_read(struct sandbox *s, struct err *err);   /* creator, before th
 int netdevices_move(struct sandbox *s, struct err *err);   /* creator, before the handover */
 int netdevices_settle(struct sandbox *s, struct err *err); /* init */
 
+/* interfaces.c: what joins a container to its networks */
+int interfaces_make(struct sandbox *s, struct err *err);   /* creator, after the clone */
+int interfaces_settle(struct sandbox *s, struct err *err); /* init, with the private procfs */
+/** interfaces_give() - both, to the container of process @pid that another runtime has made and not started. The calling process goes there and comes back. */
+int interfaces_give(const struct coffer_ext *ext, pid_t pid, struct err *err);
+
 /* rdt.c: linux.intelRdt */
 int rdt_apply(struct sandbox *s, struct err *err); /* creator, on s->child */
 

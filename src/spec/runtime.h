@@ -200,6 +200,17 @@ struct join_spec {
 	char *name;           /* owned; of its container, for messages */
 };
 
+/* An interface that the creator makes: a pair, the outer end a port of a bridge. Addresses as text, those with a prefix length say so. */
+struct interface_spec {
+	char *name, *host_name, *bridge; /* owned; inside, outside, whose port */
+	char *mac, *gateway_mac;	 /* owned */
+	uint32_t mtu;			 /* 0: the kernel's */
+	bool ipv6, isolated, hairpin;
+	char **addresses;		 /* owned; "10.0.0.2/16" */
+	char *gateway4, *gateway6;	 /* owned; NULL: no default route */
+};
+#define INTERFACES_MAX 64
+
 /* What our engine adds (key "coffer"); absent in a foreign bundle. */
 struct coffer_ext {
 	bool present;
@@ -218,6 +229,8 @@ struct coffer_ext {
 	bool lock_userns;     /* write 0 to user.max_user_namespaces inside */
 	bool create_cwd;      /* make process.cwd inside the rootfs when it is missing */
 	char *runtime;        /* owned; absolute path of the foreign runtime that starts the container; NULL: the sandbox itself */
+	struct interface_spec *interfaces; /* owned */
+	size_t n_interfaces;
 	bool ephemeral;       /* the writable layer goes with the container: never synced, never mounted again */
 	struct join_spec *joins; /* owned */
 	size_t n_joins;

@@ -36,7 +36,15 @@ static const struct field join_rows[] = {
 };
 static const struct field_table join_fields = TABLE(join_rows);
 
-#define EXT(key, kind, member) FIELD(struct coffer_ext, key, kind, member)
+#define IFACE(key, kind, member) FIELD(struct interface_spec, key, kind, member)
+static const struct field interface_rows[] = {
+	IFACE("name", FIELD_STR, name), IFACE("hostName", FIELD_STR, host_name), IFACE("bridge", FIELD_STR, bridge), IFACE("mac", FIELD_STR, mac), IFACE("gatewayMac", FIELD_STR, gateway_mac),
+	IFACE("mtu", FIELD_U32, mtu), IFACE("ipv6", FIELD_BOOL, ipv6), IFACE("isolated", FIELD_BOOL, isolated), IFACE("hairpin", FIELD_BOOL, hairpin), IFACE("addresses", FIELD_STRV, addresses), IFACE("gateway4", FIELD_STR, gateway4),
+	IFACE("gateway6", FIELD_STR, gateway6),
+};
+static const struct field_table interface_fields = TABLE(interface_rows);
+
+#define EXT(key, kind, member, ...) FIELD(struct coffer_ext, key, kind, member __VA_OPT__(, ) __VA_ARGS__)
 static const struct field coffer_rows[] = {
 	EXT("layers", FIELD_STRV, layers),
 	EXT("upper", FIELD_STR, upper),
@@ -57,6 +65,7 @@ static const struct field coffer_rows[] = {
 	EXT("ephemeral", FIELD_BOOL, ephemeral),
 	FIELD(struct coffer_ext, "joins", FIELD_LIST, joins, LIST_OF(struct coffer_ext, joins, n_joins, join_fields, NS_KIND_MAX_)),
 	EXT("shmFrom", FIELD_STR, shm_from),
+	EXT("interfaces", FIELD_LIST, interfaces, LIST_OF(struct coffer_ext, interfaces, n_interfaces, interface_fields, INTERFACES_MAX)),
 };
 const struct field_table spec_coffer_fields = TABLE(coffer_rows);
 

@@ -12,6 +12,7 @@ Only the standard library is used.
 
 import atexit
 import contextlib
+import ctypes
 import errno
 import fcntl
 import glob
@@ -23,6 +24,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -41,6 +43,28 @@ PROGRAMS = ("coffer-monitor", "coffer-unpack", "coffer-fetch", "coffer-files", "
 DEFAULT_TIMEOUT = 60
 SLOW = int(os.environ.get("COFFER_SLOW", "1"))  # every wait is that many times longer: the VM lane says 4
 CGROUP = "/sys/fs/cgroup"
+
+
+# ---- the network ----------------------------------------------------------------------------------------------------
+
+
+CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def new_network():
+    """Move this process, and what it starts from now on, into a network namespace of its own: bridges, rules and switches of the machine are not the tests'."""
+    if _libc.unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNET)")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags = struct.unpack("16sH14x", fcntl.ioctl(s, 0x8913, request))[1]  # SIOCGIFFLAGS
+        fcntl.ioctl(s, 0x8914, struct.pack("16sH14x", b"lo", flags | 1))  # SIOCSIFFLAGS, IFF_UP
+
+
+def interfaces():
+    """Names of the interfaces here."""
+    return sorted(name for _, name in socket.if_nameindex())
 
 
 # ---- staging -------------------------------------------------------------------------------------------------------
@@ -382,6 +406,7 @@ class CofferTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        new_network()
         cls.stage = Stage.get()
         cls.scratch = scratch_dir("coffer-e2e.")
         cls.root = os.path.join(cls.scratch, "root")
@@ -598,6 +623,7 @@ class CofferTest(unittest.TestCase):
                 if cid not in containers and not glob.glob(f"/run/coffer*/containers/{cid}") and engine_of(path) in (None, cls.run_dir):
                     problems.append(f"cgroup {path}")
             if not containers:
+                problems += [f"interface {name}" for name in interfaces() if re.fullmatch("cf[0-9a-f]{3}v[0-9a-f]{9}", name)]
                 problems += [f"process {pid} ({' '.join(cmdline(pid))})" for pid in cls.processes()]
             bundles = os.path.join(cls.run_dir, "containers")
             if os.path.isdir(bundles):

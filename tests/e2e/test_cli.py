@@ -784,7 +784,7 @@ class UsageTest(CliTest):
     def test_refusals_and_codes(self):
         e = self.engine({})
         for args, code, words in (
-            (["run", "-p", "80:80", "x"], 125, "--publish is not there yet"),
+            (["run", "-p", "80:x", "x"], 125, "-p, --publish"),
             (["run", "--gpus", "all", "x"], 125, "--gpus is not there yet"),
             (["run", "--frob", "x"], 125, "unknown flag: --frob"),
             (["run"], 1, "requires at least 1 argument"),

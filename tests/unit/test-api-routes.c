@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "api/server.h"
+#include "apimodel/network.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "engine/engine.h"
@@ -464,6 +465,47 @@ int engine_image_containers(struct engine *e, const struct caller *c, const char
 	return 0;
 }
 
+int engine_network_create(struct engine *e, const struct caller *c, const struct network_request *q, char ret_id[65], struct err *err)
+{
+	memcpy(ret_id, CID, sizeof(CID));
+	return str_eq(q->name, "taken") ? err_set(err, ERR_CONFLICT, "network with name taken already exists") : 0;
+}
+
+int engine_network_inspect(struct engine *e, const struct caller *c, const char *ref, struct json_writer *w, struct err *err)
+{
+	return err_set(err, ERR_NOT_FOUND, "network %s not found", ref);
+}
+
+int engine_network_list(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err)
+{
+	jw_arr(w, NULL);
+	jw_end(w);
+	return 0;
+}
+
+int engine_network_remove(struct engine *e, const struct caller *c, const char *ref, struct err *err)
+{
+	return 0;
+}
+
+int engine_network_prune(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err)
+{
+	jw_obj(w, NULL);
+	jw_null(w, "NetworksDeleted");
+	jw_end(w);
+	return 0;
+}
+
+int engine_network_connect(struct engine *e, const struct caller *c, const char *ref, const char *container, const struct endpoint_request *q, struct err *err)
+{
+	return strv_has(q->aliases, "db") ? 0 : err_set(err, ERR_DENIED, "%s is to be called db on %s", container, ref);
+}
+
+int engine_network_disconnect(struct engine *e, const struct caller *c, const char *ref, const char *container, bool force, struct err *err)
+{
+	return force ? 0 : err_set(err, ERR_DENIED, "container %s is not connected to network %s", container, ref);
+}
+
 int engine_volume_create(struct engine *e, const struct caller *c, const char *name, const struct json *labels, struct json_writer *w, struct err *err)
 {
 	note("volume_create(%s,%zu)", name ? name : "-", json_len(labels));
@@ -779,6 +821,16 @@ static void test_table(void **state)
 		{"GET /system/df?type=volume", NULL, 200, "{\"LayersSize\":0,\"Images\":null,\"Containers\":null,\"Volumes\":[],\"BuildCache\":[]}\n", NULL},
 		{"GET /system/df?type=x", NULL, 400, "unknown object type: x", NULL},
 		{"POST /networks/prune", NULL, 200, "{\"NetworksDeleted\":null}\n", NULL},
+		{"GET /networks", NULL, 200, "[]\n", NULL},
+		{"POST /networks/create", "{\"Name\":\"n\",\"CheckDuplicate\":true}", 201, "{\"Id\":\"" CID "\",\"Warning\":\"\"}\n", NULL},
+		{"POST /networks/create", "{\"Name\":\"taken\"}", 409, "network with name taken already exists", NULL},
+		{"POST /networks/create", "{\"Name\":7}", 400, "Name", NULL},
+		{"POST /networks/n/connect", "{\"Container\":\"c\",\"EndpointConfig\":{\"Aliases\":[\"db\"],\"IPAddress\":\"1.2.3.4\"}}", 200, "Content-Length: 0\r\n", NULL},
+		{"POST /networks/n/connect", "{\"Container\":\"c\"}", 403, "called db on n", NULL},
+		{"POST /networks/n/connect", "{\"EndpointConfig\":{}}", 400, "Container", NULL},
+		{"POST /networks/n/disconnect", "{\"Container\":\"c\",\"Force\":true}", 200, "Content-Length: 0\r\n", NULL},
+		{"POST /networks/n/disconnect", "{\"Container\":\"c\"}", 403, "not connected", NULL},
+		{"DELETE /networks/n", NULL, 204, NULL, NULL},
 		{"POST /build/prune", NULL, 200, "{\"CachesDeleted\":null,\"SpaceReclaimed\":0}\n", NULL},
 		{"POST /volumes/create", "{\"Name\":\"v1\",\"Driver\":\"local\",\"DriverOpts\":{},\"Labels\":{\"a\":\"b\"}}", 201, "{\"Ref\":\"v1\"}", "volume_create(v1,1)"},
 		{"POST /volumes/create", "{\"DriverOpts\":{\"device\":\"/etc\"}}", 400, "DriverOpts: 'device'", NULL},

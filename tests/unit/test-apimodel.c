@@ -263,13 +263,13 @@ static void test_keys_folded(void **state)
 
 static void test_unknown(void **state)
 {
-	struct outcome o = parse("{\"Foo\":1,\"Bar\":false,\"Baz\":[],\"HostConfig\":{\"Links\":[\"a\"],\"VolumeDriver\":\"nfs\",\"Quux\":{},\"Nil\":null,"
+	struct outcome o = parse("{\"Foo\":1,\"Bar\":false,\"Baz\":[],\"HostConfig\":{\"Cgroup\":\"a\",\"VolumeDriver\":\"nfs\",\"Quux\":{},\"Nil\":null,"
 				 "\"Mounts\":[{\"Type\":\"volume\",\"Target\":\"/x\",\"VolumeOptions\":{\"Frob\":"
 				 "{\"Name\":\"local\"}}}]},\"Volumes\":{\"/v\":{\"Source\":\"/etc\"}},"
 				 "\"NetworkingConfig\":{\"Other\":1}}");
 	if (o.r < 0)
 		fail_msg("%s", o.err.msg);
-	static const char *const want[] = {"Foo", "HostConfig.Links", "HostConfig.VolumeDriver",
+	static const char *const want[] = {"Foo", "HostConfig.Cgroup", "HostConfig.VolumeDriver",
 					   "HostConfig.Mounts[0].VolumeOptions.Frob", "Volumes./v",
 					   "NetworkingConfig.Other"};
 	for (size_t i = 0; i < ARRAY_LEN(want); i++)

@@ -147,6 +147,19 @@ static void refused(const char *words, const char *part)
 		fail_msg("run %s: '%s' is not in '%s'", words, part, err.msg);
 }
 
+static void test_networks(void **state)
+{
+	golden("-p 8080:80 -p 127.0.0.1:53:53/udp -p [::1]:8080:80 -p 81 -p 9000-9001:90 --expose 7-8 img",
+	       "{\"Image\":\"img\"," OUT ",\"ExposedPorts\":{\"80/tcp\":{},\"53/udp\":{},\"81/tcp\":{},\"90/tcp\":{},\"7/tcp\":{},\"8/tcp\":{}},"
+	       "\"HostConfig\":{\"PortBindings\":{\"80/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"8080\"},{\"HostIp\":\"::1\",\"HostPort\":\"8080\"}],"
+	       "\"53/udp\":[{\"HostIp\":\"127.0.0.1\",\"HostPort\":\"53\"}],\"81/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"\"}],"
+	       "\"90/tcp\":[{\"HostIp\":\"\",\"HostPort\":\"9000-9001\"}]}}}");
+	golden("--network front --network name=back,alias=db,ip=10.0.0.2 --network-alias web --mac-address 02:00:00:00:00:01 --link db:sql img",
+	       "{\"Image\":\"img\"," OUT ",\"HostConfig\":{\"NetworkMode\":\"front\"},\"NetworkingConfig\":{\"EndpointsConfig\":{\"front\":{\"MacAddress\":\"02:00:00:00:00:01\","
+	       "\"Aliases\":[\"web\"],\"Links\":[\"db:sql\"]},\"back\":{\"IPAMConfig\":{\"IPv4Address\":\"10.0.0.2\"},\"Aliases\":[\"db\"]}}}}");
+	golden("--link db -P img", "{\"Image\":\"img\"," OUT ",\"HostConfig\":{\"Links\":[\"db\"],\"PublishAllPorts\":true}}");
+}
+
 static void test_refusals(void **state)
 {
 	refused("--mount type=bind,src=/h img", "target is required");
@@ -166,7 +179,14 @@ static void test_refusals(void **state)
 	refused("--security-opt frob img", "use key=value");
 	refused("--security-opt systempaths=x img", "unconfined only");
 	refused("--cpus many img", "number of CPUs");
-	refused("--network bridge img", "--network bridge is not there yet");
+	refused("-p x img", "-p, --publish");
+	refused("-p 80:90/xyz img", "-p, --publish");
+	refused("-p 80-82:90-91 img", "not of the same length");
+	refused("-p [::1:80 img", "-p, --publish");
+	refused("--expose 0 img", "--expose");
+	refused("--network alias=x img", "network name is not specified");
+	refused("--network name=x,frob=y img", "frob");
+	refused("--network name=x,ip=1.2.3.4 --ip 1.2.3.5 img", "conflicting options");
 	refused("--device-read-bps vda:1 img", "absolute path");
 	refused("--device-read-bps /dev/vda img", "absolute path");
 	refused("--device-write-bps /dev/vda:1q img", "--device-write-bps");
@@ -240,7 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_config),	 cmocka_unit_test(test_files),		 cmocka_unit_test(test_confinement),	cmocka_unit_test(test_limits),
-		cmocka_unit_test(test_refusals), cmocka_unit_test(test_files_of_values), cmocka_unit_test(test_envfile_errors), cmocka_unit_test(test_csv),
+		cmocka_unit_test(test_networks), cmocka_unit_test(test_refusals), cmocka_unit_test(test_files_of_values), cmocka_unit_test(test_envfile_errors), cmocka_unit_test(test_csv),
 		cmocka_unit_test(test_relative_binds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

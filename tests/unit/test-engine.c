@@ -12,6 +12,7 @@
 
 #include "base/str.h"
 #include "engine/internal.h"
+#include "network/network.h"
 
 static const struct caller local = {.tenant = "local"};
 
@@ -158,7 +159,8 @@ static void test_policy(void **state)
 		{"", ",\"UTSMode\":\"host\"", ERR_DENIED, "--uts"},
 		{"", ",\"CgroupnsMode\":\"host\"", ERR_DENIED, "--cgroupns"},
 		{"", ",\"NetworkMode\":\"host\"", ERR_DENIED, "--network"},
-		{"", ",\"NetworkMode\":\"bridge\"", ERR_UNSUPPORTED, "--network"},
+		{"", ",\"NetworkMode\":\"bridge\"", 0, ""},
+		{"", ",\"NetworkMode\":\"bridge\",\"PortBindings\":{\"80/tcp\":[{\"HostIp\":\"x\"}]}", ERR_INVALID, "--publish"},
 		{"", ",\"NetworkMode\":\"container:x\"", 0, ""},
 		{"", ",\"NetworkMode\":\"container:\"", ERR_INVALID, "--network"},
 		{"", ",\"PidMode\":\"container:x\",\"IpcMode\":\"container:x\"", 0, ""},
@@ -170,8 +172,9 @@ static void test_policy(void **state)
 		{"", ",\"UsernsMode\":\"host\"", ERR_DENIED, "--userns"},
 		{"", ",\"UsernsMode\":\"keep-id\"", ERR_INVALID, "keep-id"},
 		{"", ",\"RestartPolicy\":{\"Name\":\"always\"}", 0, ""},
-		{"", ",\"PublishAllPorts\":true", ERR_UNSUPPORTED, "--publish"},
-		{"", ",\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", ERR_UNSUPPORTED, "--publish"},
+		{"", ",\"PublishAllPorts\":true", 0, ""},
+		{"", ",\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", 0, ""},
+		{"", ",\"NetworkMode\":\"container:x\",\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"8080\"}]}", ERR_INVALID, "conflicting options"},
 		{"", ",\"Dns\":[\"1.1.1.1\",\"fd00::1\"],\"DnsSearch\":[\".\"],\"DnsOptions\":[\"ndots:2\"],\"ExtraHosts\":[\"a:1.2.3.4\",\"b=::1\",\"c:[::1]\"]", 0, ""},
 		{"", ",\"Dns\":[\"localhost\"]", ERR_INVALID, "--dns"},
 		{"", ",\"Dns\":[\"1.1.1.1/24\"]", ERR_INVALID, "--dns"},
@@ -237,7 +240,7 @@ static void test_operator_allows(void **state)
 	assert_int_equal(err.kind, ERR_DENIED);
 }
 
-static void test_default_network_warns(void **state)
+static void test_default_network(void **state)
 {
 	const struct engine e = {0};
 	_cleanup_container_request_ struct container_request *r = request("", "");
@@ -246,8 +249,8 @@ static void test_default_network_warns(void **state)
 	free(r->network_mode);
 	r->network_mode = strdup("default");
 	assert_int_equal(policy_check(&e, &local, r, &warnings, &err), 0);
-	assert_int_equal(strv_len(warnings), 1);
-	assert_string_equal(network_mode_of(r), "none");
+	assert_int_equal(strv_len(warnings), 0);
+	assert_string_equal(network_mode_of(r), "bridge");
 }
 
 static void test_merge_image(void **state)
@@ -465,6 +468,7 @@ static void test_references(void **state)
 	assert_int_equal(db_open(path, &e.db, &err), 0);
 	assert_int_equal(db_migrate(e.db, "engine", engine_migrations, engine_n_migrations, &err), 0);
 	assert_int_equal(idrange_open(e.db, NULL, &e.ids, &err), 0);
+	assert_int_equal(network_open(&(struct network_config){.db = e.db, .state_dir = dir}, &e.networks, &err), 0);
 	add_container(&e, &a, 'a', "first", "auto", ",\"Binds\":[\"shared:/data\"]");
 	add_container(&e, &b, 'b', "second", "auto", ",\"Binds\":[\"shared:/data\"]");
 	assert_int_equal(count_rows(&e, "volume"), 3); /* one shared, two anonymous */
@@ -508,6 +512,7 @@ static void test_references(void **state)
 	assert_int_equal(idrange_is_disjoint(e.ids, path, sizeof(path), &err), 1);
 	container_done(&a);
 	container_done(&b);
+	network_close(e.networks);
 	idrange_close(e.ids);
 	db_close(e.db);
 	stored_cache_free(e.stored);
@@ -568,7 +573,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_users), cmocka_unit_test(test_caps), cmocka_unit_test(test_signals), cmocka_unit_test(test_sysctls), cmocka_unit_test(test_names),
-		cmocka_unit_test(test_detach_keys), cmocka_unit_test(test_policy), cmocka_unit_test(test_operator_allows), cmocka_unit_test(test_default_network_warns),
+		cmocka_unit_test(test_detach_keys), cmocka_unit_test(test_policy), cmocka_unit_test(test_operator_allows), cmocka_unit_test(test_default_network),
 		cmocka_unit_test(test_stored_requests), cmocka_unit_test(test_own_request),
 		cmocka_unit_test(test_merge_image), cmocka_unit_test(test_bundle_defaults), cmocka_unit_test(test_bundle_small_map_has_no_gid5),
 		cmocka_unit_test(test_bundle_mounts_in_order), cmocka_unit_test(test_bundle_privileged), cmocka_unit_test(test_bundle_resources),

@@ -130,13 +130,13 @@ static char *shell(const char *command)
 static void rules(void **state)
 {
 	_cleanup_nft_ struct nft_batch n = NFT_BATCH_INIT;
-	assert_int_equal(rules_are_whole(filter, TABLE), 0);
+	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 0);
 	rules_build(&n, TABLE, "cfv");
 	double t0 = ms();
 	assert_int_equal(nft_commit(filter, &n), 0);
 	double t1 = ms();
 	print_message("build %.2f ms\n", t1 - t0);
-	assert_int_equal(rules_are_whole(filter, TABLE), 1);
+	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 1);
 	struct interface i = {.host_name = "cvtest", .mac = {2, 0x42, 10, 9, 0, 2}, .ipv6 = true, .addresses = {v4("10.9.0.2", 16), v6("fd00:9::2", 64)}, .n_addresses = 2};
 	struct rules_port any = {.host = {.family = AF_INET}, .proto = IPPROTO_TCP, .host_port = 8080, .to = v4("10.9.0.2", 16), .to_port = 80};
 	struct rules_port six = {.host = v6("::1", 128), .proto = IPPROTO_UDP, .host_port = 8080, .to = v6("fd00:9::2", 64), .to_port = 80};
@@ -175,15 +175,15 @@ static void flush_is_seen(void **state)
 	free(shell("nft flush chain inet " TABLE " forward"));
 	assert_int_equal(nft_heard(listener, TABLE, &gone), 0);
 	assert_true(gone);
-	assert_int_equal(rules_are_whole(filter, TABLE), 0);
+	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 0);
 	_cleanup_nft_ struct nft_batch n = NFT_BATCH_INIT;
 	rules_build(&n, TABLE, "cfv");
 	assert_int_equal(nft_commit(filter, &n), 0);
-	assert_int_equal(rules_are_whole(filter, TABLE), 1);
+	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 1);
 	_cleanup_nft_ struct nft_batch d = NFT_BATCH_INIT;
 	rules_drop(&d, TABLE);
 	assert_int_equal(nft_commit(filter, &d), 0);
-	assert_int_equal(rules_are_whole(filter, TABLE), 0);
+	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 0);
 }
 
 static void beside_docker(void **state)
