@@ -41,6 +41,7 @@ static const struct command *const commands[] = {
 	&command_image_inspect, &command_container_inspect, &command_volume_create, &command_volume_ls, &command_volume_inspect,
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
 	&command_rename,       &command_top,	       &command_update,	      &command_container_prune, &command_image_prune,
+	&command_network_create, &command_network_connect, &command_network_disconnect, &command_network_ls, &command_network_inspect, &command_network_rm, &command_network_prune,
 	&command_volume_prune, &command_events,	       &command_port,	      &command_system_df,    &command_system_prune,
 	&command_completion,   &command_system_restore, &command_stats,	&command_cp, &command_diff, &command_export, &command_commit,
 };
@@ -51,12 +52,14 @@ static const struct {
 } aliases[] = {
 	{"container ls", "ps"},	    {"container list", "ps"}, {"container ps", "ps"},	{"image ls", "images"}, {"image list", "images"},
 	{"image rm", "rmi"},	    {"image remove", "rmi"},  {"volume list", "volume ls"}, {"volume remove", "volume rm"}, {"remove", "rm"},
+	{"network list", "network ls"}, {"network remove", "network rm"},
 	{"system info", "info"},     {"system events", "events"},    {"container remove", "rm"},
 };
 
 static const struct command_family families[] = {
 	{"container", "Manage containers"},
 	{"image", "Manage images"},
+	{"network", "Manage networks"},
 	{"system", "Look after the engine and its disk"},
 	{"volume", "Manage volumes"},
 };
@@ -231,7 +234,6 @@ static const struct {
 	{"login", "there are no registries yet"},
 	{"logout", "there are no registries yet"},
 	{"manifest", NULL},
-	{"network", "this version has --network none and host"},
 	{"node", NULL},
 	{"plugin", NULL},
 	{"push", "there are no registries yet"},

@@ -285,7 +285,7 @@ static enum kind kind_of_position(const char *usage, size_t n)
 		const char *word; /* what the argument's name holds */
 		enum kind kind;
 	} rows[] = {
-		{"PATH", KIND_FILE}, {"FILE", KIND_FILE}, {"CONTAINER", KIND_CONTAINER}, {"IMAGE", KIND_IMAGE}, {"SOURCE", KIND_IMAGE}, {"REPOSITORY", KIND_IMAGE}, {"VOLUME", KIND_VOLUME},
+		{"PATH", KIND_FILE}, {"FILE", KIND_FILE}, {"CONTAINER", KIND_CONTAINER}, {"IMAGE", KIND_IMAGE}, {"SOURCE", KIND_IMAGE}, {"REPOSITORY", KIND_IMAGE}, {"VOLUME", KIND_VOLUME}, {"NETWORK", KIND_NETWORK},
 		{"NETWORK", KIND_NETWORK}, {"NAME", KIND_ANY},
 	};
 	char word[64] = "";

@@ -36,6 +36,7 @@ static const struct place {
 	{"container", "/containers/", "/json"},
 	{"image", "/images/", "/json"},
 	{"volume", "/volumes/", NULL},
+	{"network", "/networks/", NULL},
 };
 
 static int find(struct cli *cli, const struct inspect_options *o, const char *name, struct reply *ret, struct err *err)
@@ -131,6 +132,11 @@ static int image_run(struct cli *cli, int argc, char **argv)
 	return run_typed(cli, "image", argc, argv);
 }
 
+static int network_run(struct cli *cli, int argc, char **argv)
+{
+	return run_typed(cli, "network", argc, argv);
+}
+
 static int volume_run(struct cli *cli, int argc, char **argv)
 {
 	return run_typed(cli, "volume", argc, argv);
@@ -140,7 +146,7 @@ const struct command command_inspect = {
 	.name = "inspect",
 	.group = GROUP_CONTAINERS,
 	.usage = "[OPTIONS] NAME [NAME...]",
-	.summary = "Show everything that is recorded about containers, images or volumes",
+	.summary = "Show everything that is recorded about containers, images, volumes or networks",
 	.examples = "  coffer inspect web\n  coffer inspect -f '{{.State.Status}} {{.State.ExitCode}}' web\n",
 	.flags = {FLAGS(any_rows)},
 	.min_args = 1,
@@ -170,6 +176,18 @@ const struct command command_image_inspect = {
 	.min_args = 1,
 	.max_args = ARGS_ANY,
 	.run = image_run,
+};
+
+const struct command command_network_inspect = {
+	.name = "network inspect",
+	.group = GROUP_SUB,
+	.usage = "[OPTIONS] NETWORK [NETWORK...]",
+	.summary = "Show everything that is recorded about networks, and who is on them",
+	.examples = "  coffer network inspect -f '{{(index .IPAM.Config 0).Subnet}}' bridge\n",
+	.flags = {FLAGS(rows)},
+	.min_args = 1,
+	.max_args = ARGS_ANY,
+	.run = network_run,
 };
 
 const struct command command_volume_inspect = {

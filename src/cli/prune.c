@@ -34,6 +34,10 @@ static const struct flag volume_rows[] = {
 	{"filter", 0, FLAG_FILTER, O(filters), "key=value", "Only what matches: label, label!"},
 	{"force", 'f', FLAG_BOOL, O(force), NULL, "Do not ask"},
 };
+static const struct flag network_rows[] = {
+	{"filter", 0, FLAG_FILTER, O(filters), "key=value", "Only what matches: until, label, label!"},
+	{"force", 'f', FLAG_BOOL, O(force), NULL, "Do not ask"},
+};
 static const struct flag system_rows[] = {
 	{"all", 'a', FLAG_BOOL, O(all), NULL, "Every image that no container uses, not only those without a name"},
 	{"filter", 0, FLAG_FILTER, O(filters), "key=value", "Only what matches: until, label, label!"},
@@ -103,7 +107,7 @@ static int prune(struct cli *cli, const struct prune_kind *k, struct prune_optio
 		return 0;
 	if (prune_kind(cli, k, o->filters, &bytes, &err) < 0)
 		return cli_fail(1, &err);
-	return print_total(bytes);
+	return str_eq(k->list, "NetworksDeleted") ? 0 : print_total(bytes); /* networks take no space */
 }
 
 static int run(struct cli *cli, const struct prune_kind *k, int argc, char **argv)
@@ -122,7 +126,7 @@ static const struct prune_kind images = {"/images/prune", "ImagesDeleted", "Dele
 					 "This will remove all images without at least one container associated to them.", "dangling=false"};
 static const struct prune_kind volumes = {"/volumes/prune", "VolumesDeleted", "Deleted Volumes", "This will remove anonymous local volumes not used by at least one container.",
 					  "This will remove all local volumes not used by at least one container.", "all=true"};
-static const struct prune_kind networks = {"/networks/prune", "NetworksDeleted", "Deleted Networks", NULL, NULL, NULL};
+static const struct prune_kind networks = {"/networks/prune", "NetworksDeleted", "Deleted Networks", "This will remove all custom networks not used by at least one container.", NULL, NULL};
 
 static int container_run(struct cli *cli, int argc, char **argv)
 {
@@ -132,6 +136,11 @@ static int container_run(struct cli *cli, int argc, char **argv)
 static int image_run(struct cli *cli, int argc, char **argv)
 {
 	return run(cli, &images, argc, argv);
+}
+
+static int network_run(struct cli *cli, int argc, char **argv)
+{
+	return run(cli, &networks, argc, argv);
 }
 
 static int volume_run(struct cli *cli, int argc, char **argv)
@@ -206,6 +215,17 @@ const struct command command_image_prune = {
 	.flags = {FLAGS(image_rows)},
 	.max_args = 0,
 	.run = image_run,
+};
+
+const struct command command_network_prune = {
+	.name = "network prune",
+	.group = GROUP_OTHER,
+	.usage = "[OPTIONS]",
+	.summary = "Remove networks that no container is on",
+	.examples = "  coffer network prune -f --filter until=24h\n",
+	.flags = {FLAGS(network_rows)},
+	.max_args = 0,
+	.run = network_run,
 };
 
 const struct command command_volume_prune = {
