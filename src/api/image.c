@@ -317,10 +317,9 @@ static void write_inspect(struct json_writer *w, const struct image *i, int mino
 	jw_str(w, "Created", time_format_rfc3339(when, i->created_ns, /* fixed= */ false));
 	jw_str(w, "DockerVersion", "");
 	jw_str(w, "Author", cfg->author ? cfg->author : "");
-	if (minor < VERSION_NO_CONTAINER) { /* of the container that it was committed from: clients of old look into it */
+	if (minor < VERSION_NO_CONTAINER) /* of the container that it was committed from: clients of old look into it */
 		jw_str(w, "Container", "");
-		write_config(w, "ContainerConfig", cfg, minor);
-	}
+	write_config(w, "ContainerConfig", cfg, minor); /* the same; docker-compose 1 does so whatever version it speaks */
 	write_config(w, "Config", cfg, minor);
 	jw_str(w, "Architecture", cfg->architecture ? cfg->architecture : "");
 	if (cfg->variant)
