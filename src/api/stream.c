@@ -81,26 +81,27 @@ static int logs_flush(struct logs *l)
 }
 
 /* One record as docker frames it: [8 bytes of head] [time ] [details ] text. */
-static int logs_record(void *ctx, int stream, const char *text, size_t len, int64_t time_ns)
+static int logs_record(void *ctx, const struct logs_record *r)
 {
 	struct logs *l = ctx;
 	char when[TIME_RFC3339_MAX + 2] = "";
-	size_t extra = 0;
+	size_t extra = 0, attrs = l->req->details ? strlen(r->attrs) : 0;
 	if (l->req->timestamps) {
-		(void) time_format_rfc3339(when, time_ns, /* fixed= */ true);
+		(void) time_format_rfc3339(when, r->time_ns, /* fixed= */ true);
 		extra = strlen(when);
 		when[extra++] = ' ';
 	}
-	if (l->req->details)
-		when[extra++] = ' '; /* no attributes are kept */
 	if (!l->tty) {
-		size_t n = len + extra;
-		const unsigned char head[8] = {(unsigned char) stream, 0, 0, 0, (unsigned char) (n >> 24), (unsigned char) (n >> 16),
+		size_t n = r->len + extra + attrs + l->req->details;
+		const unsigned char head[8] = {(unsigned char) r->stream, 0, 0, 0, (unsigned char) (n >> 24), (unsigned char) (n >> 16),
 					       (unsigned char) (n >> 8), (unsigned char) n};
 		strbuf_add(&l->buf, head, sizeof(head));
 	}
 	strbuf_add(&l->buf, when, extra);
-	strbuf_add(&l->buf, text, len);
+	strbuf_add(&l->buf, r->attrs, attrs);
+	if (l->req->details)
+		strbuf_addc(&l->buf, ' ');
+	strbuf_add(&l->buf, r->text, r->len);
 	return l->req->follow || l->buf.len >= LOGS_BUFFER ? logs_flush(l) : strbuf_err(&l->buf);
 }
 

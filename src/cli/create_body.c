@@ -411,7 +411,7 @@ static int put_log(struct json_writer *w, const struct container_options *o, str
 	if (!o->log_driver && !o->log_opt)
 		return 0;
 	jw_obj(w, "LogConfig");
-	jw_str(w, "Type", o->log_driver ? o->log_driver : "json-file");
+	jw_str(w, "Type", o->log_driver ? o->log_driver : ""); /* the engine's default */
 	int r = put_map(w, "Config", o->log_opt, "log-opt", err);
 	jw_end(w);
 	return r;

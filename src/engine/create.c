@@ -53,8 +53,7 @@ static int apply_defaults(struct engine *e, struct container *c, struct err *err
 		rc = str_eq(e->userns_remap, "default") ? str_format(userns, sizeof(userns), "remap") : str_format(userns, sizeof(userns), "remap:%s", e->userns_remap);
 		rc = rc < 0 ? rc : set_str(&r->userns_mode, userns);
 	}
-	if (rc >= 0 && str_empty(r->log_type))
-		rc = set_str(&r->log_type, "json-file");
+	rc = rc < 0 ? rc : log_defaults_apply(e, r);
 	if (rc >= 0 && str_empty(r->cgroupns_mode))
 		rc = set_str(&r->cgroupns_mode, "private");
 	if (rc >= 0 && str_empty(r->ipc_mode))
@@ -184,10 +183,12 @@ static int take_ids(struct engine *e, struct container *c, struct err *err)
 
 static int store(struct engine *e, const struct caller *caller, struct container *c, const char *name, struct endpoints *networks, struct err *err)
 {
+	_cleanup_strbuf_ struct strbuf attrs = STRBUF_INIT(65536);
 	int rc = db_begin(e->db, err);
 	if (rc < 0)
 		return rc;
 	rc = take_name(e, c, name, err);
+	rc = rc < 0 ? rc : log_attrs(c, &attrs, err); /* too many are told now; written at every start */
 	rc = rc < 0 ? rc : take_ids(e, c, err);
 	rc = rc < 0 ? rc : volumes_from(e, c, c->own, err);
 	if (rc > 0 || (rc == 0 && share_joins(c->req)))

@@ -61,6 +61,7 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 	memcpy(e->allow, cfg->allow, sizeof(e->allow));
 	int rc = runtimes_read(e, cfg->runtimes, err);
 	rc = rc < 0 ? rc : registries_open(cfg, &e->registries, err);
+	rc = rc < 0 ? rc : log_defaults_read(e, cfg->log_driver, cfg->log_opts, err);
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < LSM_MAX_; i++)
@@ -149,6 +150,8 @@ struct engine *engine_close(struct engine *e)
 	free(e->libexec_dir);
 	free(e->self_path);
 	free(e->userns_remap);
+	free(e->log_type);
+	kv_list_done(&e->log_opts);
 	keyvals_free(e->runtimes, e->n_runtimes);
 	e->registries = registries_free(e->registries);
 	free(e->selinux_process_type);

@@ -33,12 +33,16 @@ struct engine_config {
 	const char *self_path;   /* absolute path of coffer, for the monitor's reaper */
 	const char *userns_remap; /* phase 1 for every container: "" or NULL off, "user[:group]" or "uid[:gid]" */
 	bool allow[ALLOW_MAX_];
+	const char *log_driver;       /* NULL: json-file */
+	const struct json *log_opts;  /* borrowed for engine_open(); {"max-size": "10m"}; NULL: none */
 	const struct json *runtimes; /* borrowed for engine_open(); {"NAME": {"path": "/..."}} of other runtimes that --runtime may name; NULL: the known ones alone */
 	const char *selinux_process_type, *selinux_file_type; /* NULL: container_t and container_file_t */
 	char *const *insecure_registries; /* "host[:port]", "net/bits" */
 	char *const *registry_mirrors;    /* base addresses, of docker.io */
 	const char *http_proxy, *https_proxy, *no_proxy; /* for registries; NULL: none */
 };
+/** engine_log_defaults_check() - whether containers could be given this log driver and its options. */
+int engine_log_defaults_check(const char *driver, const struct json *opts, struct err *err);
 /** engine_open() - open or create the state (0700), migrate the database, reap what died while nobody looked. */
 int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err);
 /** engine_settle() - wait for what is under way (reaping): after it nothing that a command did is still to be seen. engine_close() implies it. */
@@ -112,9 +116,16 @@ struct logs_request {
 	int64_t since_ns, until_ns; /* 0: none */
 	int64_t tail;               /* -1: all */
 };
+struct logs_record {
+	int stream;       /* 1 stdout, 2 stderr */
+	const char *text; /* with or without its newline, as logged */
+	size_t len;
+	int64_t time_ns;
+	const char *attrs; /* "k=v,k2=v2", escaped as in a URL; "": none */
+};
 struct logs_sink {
-	/** one whole record (with or without its newline as logged). Return < 0 to stop. @stream: 1 stdout, 2 stderr. */
-	int (*fn)(void *ctx, int stream, const char *text, size_t len, int64_t time_ns);
+	/** one whole record. Return < 0 to stop. */
+	int (*fn)(void *ctx, const struct logs_record *r);
 	void *ctx;
 	int cancel_fd; /* hang-up ends a follow */
 };

@@ -41,7 +41,7 @@ static int count_images(struct engine *e, const char *tenant, int64_t *ret, stru
 
 static void write_plugins(struct json_writer *w)
 {
-	static const char *const volume[] = {"local", NULL}, *const network[] = {"host", "none", NULL}, *const log[] = {"json-file", "none", NULL};
+	static const char *const volume[] = {"local", NULL}, *const network[] = {"host", "none", NULL}, *const log[] = {"json-file", "local", "none", NULL};
 	jw_obj(w, "Plugins");
 	jw_strv(w, "Volume", (char *const *) volume);
 	jw_strv(w, "Network", (char *const *) network);
@@ -143,7 +143,7 @@ int engine_info(struct engine *e, const struct caller *caller, struct json_write
 	write_host(e, w);
 	write_registry(w);
 	write_runtime(e, w);
-	jw_str(w, "LoggingDriver", "json-file");
+	jw_str(w, "LoggingDriver", e->log_type ?: "json-file");
 	jw_str(w, "IndexServerAddress", "https://index.docker.io/v1/");
 	jw_str(w, "ServerVersion", "28.2.2");
 	for (size_t i = 0; i < ARRAY_LEN(empty); i++)

@@ -120,6 +120,10 @@ static void write_paths(struct engine *e, struct json_writer *w, const struct co
 		const char *key, *dir, *file;
 	} rows[] = {{"ResolvConfPath", e->run_dir, "resolv.conf"}, {"HostnamePath", e->run_dir, "hostname"}, {"HostsPath", e->run_dir, "hosts"}, {"LogPath", e->state_dir, "log/json.log"}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		if (str_eq(rows[i].key, "LogPath") && !str_eq(c->req->log_type, "json-file")) {
+			jw_str(w, rows[i].key, ""); /* the others' files are nobody's to read, as docker has it */
+			continue;
+		}
 		_cleanup_free_ char *path = str_printf("%s/containers/%s/%s", rows[i].dir, c->id, rows[i].file);
 		jw_str(w, rows[i].key, path ?: "");
 	}

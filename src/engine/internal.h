@@ -46,6 +46,8 @@ struct engine {
 	struct stored_cache *stored; /* owned */
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
 	bool allow[ALLOW_MAX_];
+	char *log_type;		 /* owned; default of LogConfig.Type; NULL: json-file */
+	struct kv_list log_opts; /* and its options */
 	char *selinux_process_type, *selinux_file_type; /* owned */
 	struct registry_config *registries; /* owned, with its strings */
 	struct keyval *runtimes; /* owned; name and path, of daemon.json */
@@ -317,6 +319,15 @@ int limits_check(const struct engine *e, const struct container_request *r, stru
 /** limits_discard() - leave out of @r what this host's kernel cannot limit, with docker's warning for each (@warnings as below); ERR_UNSUPPORTED for what docker
  *  refuses, too. At create and update: a record that was made under another kernel fails at the start. */
 int limits_discard(const char *tenant, struct container_request *r, char ***warnings, struct err *err);
+/** log_options_check() - driver and options of LogConfig. Part of policy_check(). */
+int log_options_check(const struct container_request *r, struct err *err);
+/** log_defaults_read() / log_defaults_apply() - daemon.json's log-driver and log-opts; what a request leaves open. */
+int log_defaults_read(struct engine *e, const char *driver, const struct json *opts, struct err *err);
+int log_defaults_apply(const struct engine *e, struct container_request *r);
+/** log_attrs() - the JSON object that every record of its log carries, appended to @out; nothing when there is none. ERR_INVALID when it is too long. */
+int log_attrs(const struct container *c, struct strbuf *out, struct err *err);
+/** log_setup() - flags and limits of its log. */
+void log_setup(const struct container_request *r, struct monitor_setup *s);
 /** network_is_host() - after policy_check(). */
 bool network_is_host(const struct container_request *req);
 

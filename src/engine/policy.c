@@ -135,22 +135,6 @@ static int check_mounts(const struct container_request *r, struct err *err)
 	return 0;
 }
 
-static int check_log(const struct container_request *r, struct err *err)
-{
-	static const char *const known[] = {"max-size", "max-file"};
-	if (!str_empty(r->log_type) && !str_eq(r->log_type, "json-file") && !str_eq(r->log_type, "none"))
-		return err_set(err, ERR_UNSUPPORTED, "HostConfig.LogConfig (--log-driver) '%.64s' is not there yet: json-file and none are", r->log_type);
-	for (size_t i = 0; r->log_opts.keys && r->log_opts.keys[i]; i++) {
-		const char *k = r->log_opts.keys[i], *v = r->log_opts.values[i];
-		uint64_t n;
-		if (!str_eq(k, known[0]) && !str_eq(k, known[1]))
-			return err_set(err, ERR_INVALID, "HostConfig.LogConfig (--log-opt): unknown log opt '%.64s' for json-file: max-size and max-file are known", k);
-		if (str_eq(k, "max-size") ? parse_size(v, &n) < 0 || n < 1 : parse_u64(v, &n) < 0 || n < 1 || n > 1000)
-			return err_set(err, ERR_INVALID, "HostConfig.LogConfig (--log-opt): %s='%.64s' is out of range", k, v);
-	}
-	return 0;
-}
-
 static int check_security(const struct container_request *r, struct err *err)
 {
 	struct security sec;
@@ -162,7 +146,7 @@ static int check_security(const struct container_request *r, struct err *err)
 int policy_check(const struct engine *e, const struct caller *c, const struct container_request *req, char ***warnings, struct err *err)
 {
 	static int (*const checks[])(const struct container_request *, struct err *) = {
-		check_missing, check_env, check_hostname, etc_check, check_process, check_sysctls, check_mounts, check_log, check_security,
+		check_missing, check_env, check_hostname, etc_check, check_process, check_sysctls, check_mounts, log_options_check, check_security,
 	};
 	int rc = shares_check(e, req, err);
 	rc = rc < 0 ? rc : check_userns(e, req, err);

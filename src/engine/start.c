@@ -18,25 +18,14 @@
 
 enum { SEQ_SETUP = 1, SEQ_ATTACH, SEQ_START, SEQ_HEALTH };
 
-static const char *log_opt(const struct container_request *r, const char *key)
-{
-	return r->log_opts.keys ? kv_list_get(&r->log_opts, key) : NULL;
-}
-
 static int fill_setup(struct engine *e, const struct container *c, struct monitor_setup *s, struct err *err)
 {
 	const struct container_request *r = c->req;
-	uint64_t files = 1, bytes = 0;
 	*s = (struct monitor_setup){0};
 	memcpy(s->id, c->id, sizeof(s->id));
 	s->flags = (r->tty ? MONITOR_TTY : 0) | (r->open_stdin ? MONITOR_OPEN_STDIN : 0) | (r->stdin_once ? MONITOR_STDIN_ONCE : 0) |
-		   (str_eq(r->log_type, "none") ? 0 : MONITOR_LOG) | (runtime_is_foreign(r) ? MONITOR_FOREIGN : 0);
-	if (log_opt(r, "max-size"))
-		(void) parse_size(log_opt(r, "max-size"), &bytes); /* checked by policy */
-	if (log_opt(r, "max-file"))
-		(void) parse_u64(log_opt(r, "max-file"), &files);
-	s->log_max_bytes = bytes;
-	s->log_max_files = (uint32_t) MAX(files, 1);
+		   (runtime_is_foreign(r) ? MONITOR_FOREIGN : 0);
+	log_setup(r, s);
 	cgroup_path_of(c, s->cgroup_path);
 	(void) str_copy(s->fail_step, sizeof(s->fail_step), getenv("COFFER_FAIL_STEP") ?: ""); /* too long names no step */
 	int rc = str_copy(s->reaper, sizeof(s->reaper), e->self_path ?: "");
@@ -46,7 +35,9 @@ static int fill_setup(struct engine *e, const struct container *c, struct monito
 static int send_setup(struct engine *e, const struct container *c, int link, struct err *err)
 {
 	struct monitor_setup setup;
+	_cleanup_strbuf_ struct strbuf attrs = STRBUF_INIT(65536);
 	int rc = fill_setup(e, c, &setup, err);
+	rc = rc < 0 ? rc : log_attrs(c, &attrs, err);
 	if (rc < 0)
 		return rc;
 	_cleanup_close_ int bundle = bundle_open(e, c->id);
@@ -55,7 +46,7 @@ static int send_setup(struct engine *e, const struct container *c, int link, str
 	if (bundle < 0 || log < 0)
 		return err_sys(err, bundle < 0 ? bundle : -ENOENT, "opening the bundle");
 	int fds[] = {bundle, log};
-	return link_send(link, MONITOR_SETUP, SEQ_SETUP, &setup, sizeof(setup), NULL, 0, fds, 2, err);
+	return link_send(link, MONITOR_SETUP, SEQ_SETUP, &setup, sizeof(setup), attrs.s, attrs.len, fds, 2, err);
 }
 
 /* Return: 1 sent, 0 there is no health check, <0. */

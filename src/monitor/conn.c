@@ -117,6 +117,21 @@ static int setup_check(const struct request *q, const struct monitor_setup *s, s
 	return 0;
 }
 
+static int open_log(const struct request *q, const struct monitor_setup *s, struct err *err)
+{
+	char attrs[LOG_ATTRS_MAX + 1];
+	size_t len = q->len - sizeof(*s);
+	if (len >= sizeof(attrs))
+		return err_set(err, ERR_INVALID, "setup: the log's attributes take more than %d bytes", LOG_ATTRS_MAX);
+	memcpy(attrs, q->body + sizeof(*s), len);
+	attrs[len] = '\0';
+	const struct log_options o = {
+		.format = s->flags & MONITOR_LOG_LOCAL ? &log_local : &log_json, .max_bytes = s->log_max_bytes, .max_files = s->log_max_files, .compress = s->flags & MONITOR_LOG_COMPRESS, .attrs = attrs,
+	};
+	int r = log_open(&q->m->log, q->fds[1], &o);
+	return r < 0 ? err_sys(err, r, "setup: opening '%s'", o.format->name) : 0;
+}
+
 static int handle_setup(struct request *q, struct err *err)
 {
 	struct monitor *m = q->m;
@@ -126,9 +141,9 @@ static int handle_setup(struct request *q, struct err *err)
 	if (r < 0)
 		return r;
 	if (s.flags & MONITOR_LOG) {
-		r = log_open(&m->log, q->fds[1], s.log_max_bytes, s.log_max_files);
+		r = open_log(q, &s, err);
 		if (r < 0)
-			return err_sys(err, r, "setup: opening 'json.log'");
+			return r;
 		m->log_dir_fd = take_fd(&q->fds[1]);
 	}
 	if (s.flags & MONITOR_FOREIGN && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
@@ -342,7 +357,7 @@ static const struct {
 	uint32_t len;  /* bytes of its struct */
 	bool longer;   /* more may follow */
 } verbs[] = {
-	[MONITOR_SETUP] = {handle_setup, sizeof(struct monitor_setup), false},
+	[MONITOR_SETUP] = {handle_setup, sizeof(struct monitor_setup), true},
 	[MONITOR_START] = {handle_start, 0, false},
 	[MONITOR_ATTACH] = {handle_attach, sizeof(struct monitor_attach), true},
 	[MONITOR_WAIT] = {handle_wait, 0, false},

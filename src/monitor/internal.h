@@ -10,6 +10,7 @@
  *   client.c   an attached stream: queue, frames, detach, leaving
  *   health.c   the health check: when it is due, what it said
  *   record.c   files in the bundle
+ *   squeeze.c  the child that compresses rotated logs
  *   guard.c    the second process of a container that another runtime made
  *
  * Invariants
@@ -147,6 +148,13 @@ struct health {
 	struct queue out;         /* of the probe */
 };
 
+/* The child that compresses a rotated log. */
+struct squeeze {
+	struct loop_source src; /* src.fd owned: pidfd */
+	struct monitor *m;
+	pid_t pid; /* 0: none */
+};
+
 struct monitor {
 	struct loop loop;
 	const struct monitor_ops *ops;
@@ -170,6 +178,7 @@ struct monitor {
 	struct waiter waiters[MONITOR_WAITERS_MAX];
 	struct client clients[MONITOR_CLIENTS_MAX];
 	struct process execs[MONITOR_EXECS_MAX];
+	struct squeeze squeeze;
 	struct log log;
 };
 
@@ -276,6 +285,10 @@ const char *record_exec_name(char buf[RECORD_NAME_MAX], const char *id, const ch
 int record_read_exit(int dir_fd, const char *exec_id, struct monitor_exit *ret);
 /** reaper_exec() - become `REAPER reap ID` with nothing of the environment but COFFER_*. Return: -errno. */
 int reaper_exec(const struct monitor_setup *setup);
+
+/* squeeze.c */
+/** squeeze_next() - have a rotated log compressed, if there is one and nobody is at it. */
+void squeeze_next(struct monitor *m);
 
 /* trim.c */
 /** trim_init() - once, at the start. */

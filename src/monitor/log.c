@@ -10,98 +10,30 @@
 
 #include "base/fd.h"
 
-#define LOG_NAME "json.log"
-#define LOG_FILES_MAX 9999 /* what log_name() has digits for */
-#define RECORD_FRAME 256   /* everything of a record but its text; also a whole notice */
+#define RECORD_FRAME 256 /* everything of a record but its text and its attributes; also a whole notice */
 
-static_assert(LOG_OUT_SIZE >= 6 * LOG_LINE_MAX + 3 * RECORD_FRAME, "the largest record and the notice before it fit");
+static_assert(LOG_OUT_SIZE >= 6 * LOG_LINE_MAX + 3 * (RECORD_FRAME + LOG_ATTRS_MAX), "the largest record and the notice before it fit");
 
-/* "json.log", "json.log.1", ... */
-static const char *log_name(char buf[24], uint32_t n)
+int log_open(struct log *l, int dir_fd, const struct log_options *o)
 {
-	memcpy(buf, LOG_NAME, sizeof(LOG_NAME));
-	char *p = buf + sizeof(LOG_NAME) - 1;
-	if (!n)
-		return buf;
-	*p++ = '.';
-	for (uint32_t unit = 1000; unit; unit /= 10)
-		if (n >= unit || unit == 1)
-			*p++ = (char) ('0' + n / unit % 10);
-	*p = '\0';
-	return buf;
-}
-
-static int open_file(struct log *l)
-{
-	_cleanup_close_ int fd = openat(l->dir_fd, LOG_NAME, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0640);
-	struct stat st;
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if ((st.st_mode & 0777) != 0640)
-		(void) fchmod(fd, 0640); /* best effort: the umask took something away */
-	l->size = (uint64_t) st.st_size;
-	l->rotate_at = l->max_bytes;
-	l->fd = take_fd(&fd);
-	return 0;
-}
-
-int log_open(struct log *l, int dir_fd, uint64_t max_bytes, uint32_t max_files)
-{
+	size_t attrs = o->attrs ? strlen(o->attrs) : 0;
+	if (attrs > sizeof(l->attrs))
+		return -E2BIG;
 	l->dir_fd = dir_fd;
 	l->fd = -EBADF;
-	l->max_bytes = max_bytes;
-	l->max_files = MIN(MAX(max_files, 1u), LOG_FILES_MAX);
-	return open_file(l);
+	l->format = o->format;
+	l->max_bytes = o->max_bytes;
+	l->max_files = o->max_files;
+	l->compress = l->rotated = o->compress;
+	memcpy(l->attrs, o->attrs ? o->attrs : "", attrs);
+	l->attrs_len = (uint32_t) attrs;
+	return log_file_open(l);
 }
 
 void log_close(struct log *l)
 {
 	l->fd = safe_close(l->fd);
 	l->dir_fd = -EBADF;
-}
-
-/* Shift the files by one. What is missing is skipped; a failure half-way leaves every record in some file. */
-static int shift_files(struct log *l)
-{
-	char from[24], to[24];
-	for (uint32_t n = l->max_files - 1; n > 0; n--)
-		if (renameat(l->dir_fd, log_name(from, n - 1), l->dir_fd, log_name(to, n)) < 0 && errno != ENOENT)
-			return -errno;
-	return 0;
-}
-
-static void rotate(struct log *l)
-{
-	int r = 0;
-	if (l->max_files == 1)
-		r = ftruncate(l->fd, 0) < 0 ? -errno : 0;
-	else
-		r = shift_files(l);
-	if (r < 0) { /* go on in this file and try again when it has doubled */
-		l->rotate_at = l->size + l->max_bytes;
-		return;
-	}
-	if (l->max_files == 1) {
-		l->size = 0;
-		return;
-	}
-	int old = l->fd;
-	if (open_file(l) < 0) { /* the renamed file still takes what comes */
-		l->rotate_at = l->size + l->max_bytes;
-		return;
-	}
-	safe_close(old);
-}
-
-static uint64_t count_records(const uint8_t *p, size_t len)
-{
-	uint64_t n = 0;
-	const uint8_t *end = p + len;
-	for (; (p = memchr(p, '\n', (size_t) (end - p))) != NULL; p++)
-		n++;
-	return n;
 }
 
 /* a record that was cut short by a full disk would spoil the next one */
@@ -134,44 +66,24 @@ void log_flush(struct log *l)
 			l->dropped = 0;
 		return;
 	}
-	const uint8_t *last = done ? memrchr(l->out, '\n', done) : NULL;
-	size_t whole = last ? (size_t) (last + 1 - l->out) : 0;
+	uint64_t written, lost;
+	size_t whole = l->format->whole(l->out, done, &written);
+	(void) l->format->whole(l->out + whole, len - whole, &lost); /* all of them are */
 	l->size += whole;
 	if (notice && whole)
 		l->dropped = 0;
-	l->dropped += count_records(l->out + whole, len - whole) - (notice && !whole ? 1 : 0);
+	l->dropped += lost - (notice && !whole ? 1 : 0);
 	if (l->fd >= 0 && done > whole)
 		cut_to_size(l);
 }
 
-static size_t put(uint8_t *out, const char *s)
-{
-	size_t n = strlen(s);
-	memcpy(out, s, n);
-	return n;
-}
-
-static const char *stamp(struct log *l, int64_t time_ns)
+const char *log_stamp(struct log *l, int64_t time_ns)
 {
 	if (l->stamp_ns != time_ns || !l->stamp[0]) {
 		(void) time_format_rfc3339(l->stamp, time_ns, /* fixed= */ true);
 		l->stamp_ns = time_ns;
 	}
 	return l->stamp;
-}
-
-static size_t encode(struct log *l, uint8_t *out, enum log_stream stream, const uint8_t *s, size_t len, bool newline, int64_t time_ns)
-{
-	static const char *const tails[LOG_STREAMS] = {"\",\"stream\":\"stdout\",\"time\":\"", "\",\"stream\":\"stderr\",\"time\":\""};
-	uint8_t *o = out;
-	o += put(o, "{\"log\":\"");
-	o += log_escape(o, s, len);
-	if (newline)
-		o += put(o, "\\n");
-	o += put(o, tails[stream]);
-	o += put(o, stamp(l, time_ns));
-	o += put(o, "\"}\n");
-	return (size_t) (o - out);
 }
 
 /* Says what is missing, as the first record of a batch. */
@@ -185,22 +97,22 @@ static void encode_notice(struct log *l, int64_t time_ns)
 	while (n /= 10);
 	p -= sizeof(head) - 1;
 	memcpy(p, head, sizeof(head) - 1);
-	l->out_len = (uint32_t) encode(l, l->out, LOG_STDERR, (uint8_t *) p, (size_t) (text + sizeof(text) - p), true, time_ns);
+	l->out_len = (uint32_t) l->format->encode(l, l->out, LOG_STDERR, (uint8_t *) p, (size_t) (text + sizeof(text) - p), true, time_ns);
 	l->notice = true;
 }
 
 static void record(struct log *l, enum log_stream stream, const uint8_t *s, size_t len, bool newline, int64_t time_ns)
 {
-	if (LOG_OUT_SIZE - l->out_len < 6 * len + 2 * RECORD_FRAME)
+	if (LOG_OUT_SIZE - l->out_len < 6 * len + 2 * (RECORD_FRAME + l->attrs_len))
 		log_flush(l);
 	if (l->dropped && !l->out_len)
 		encode_notice(l, time_ns);
-	size_t n = encode(l, l->out + l->out_len, stream, s, len, newline, time_ns);
+	size_t n = l->format->encode(l, l->out + l->out_len, stream, s, len, newline, time_ns);
 	uint64_t before = l->size + l->out_len;
 	if (l->max_bytes && before > 0 && before + n > l->rotate_at) {
 		uint32_t held = l->out_len;
 		log_flush(l);
-		rotate(l);
+		log_rotate(l);
 		memmove(l->out, l->out + held, n);
 	}
 	l->out_len += (uint32_t) n;

@@ -384,7 +384,7 @@ void process_reap_strays(struct monitor *m)
 		siginfo_t si = {.si_pid = 0};
 		if (waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || !si.si_pid)
 			return;
-		bool known = si.si_pid == m->container.pid || si.si_pid == m->container.creator_pid;
+		bool known = si.si_pid == m->container.pid || si.si_pid == m->container.creator_pid || si.si_pid == m->squeeze.pid;
 		for (int i = 0; i < MONITOR_EXECS_MAX && m->n_execs; i++)
 			known |= m->execs[i].state != PROCESS_FREE && (si.si_pid == m->execs[i].pid || si.si_pid == m->execs[i].creator_pid);
 		if (known)

@@ -44,6 +44,7 @@
 
 #define MONITOR_PAYLOAD_MAX 8192
 #define MONITOR_PATH_MAX 256
+#define MONITOR_LOG_ATTRS_MAX 4096
 
 enum monitor_verb {
 	MONITOR_SETUP = 1,
@@ -73,9 +74,12 @@ enum monitor_flags {
 	MONITOR_OPEN_STDIN = 2,  /* keep the container's stdin open for attachers */
 	MONITOR_STDIN_ONCE = 4,  /* close it when the first attacher that had stdin leaves or sends its end of file (never a terminal's) */
 	MONITOR_FOREIGN = 16,    /* another runtime makes init, which becomes the monitor's child when that one has left */
-	MONITOR_LOG = 8,         /* json-file log into logdir: json.log, json.log.1, ...; see monitor/log.h */
+	MONITOR_LOG = 8,         /* log into logdir: json.log, json.log.1, ...; see monitor/log.h */
+	MONITOR_LOG_LOCAL = 32,  /* local.log in place of that */
+	MONITOR_LOG_COMPRESS = 64, /* what was rotated */
 };
 
+/* Behind it: the JSON object that every record of json.log carries, if any. */
 struct monitor_setup {
 	char id[ID_LEN + 1];
 	uint32_t flags;          /* enum monitor_flags */

@@ -122,6 +122,7 @@ static void spread(struct process *p, int i, size_t len)
 	if (!p->id[0]) {
 		log_add(&m->log, (enum log_stream) i, m->scratch, len, now_ns());
 		log_flush(&m->log);
+		squeeze_next(m);
 	}
 	if (p->probe)
 		health_output(m, len);

@@ -15,7 +15,7 @@ import daemon
 
 ASAN = True
 SLEEP = ("sh", "-c", "trap 'exit 0' TERM; while :; do sleep 0.1; done")
-DOCKER_KEYS = ("live-restore", "max-concurrent-downloads", "log-driver", "labels", "default-ulimits", "iptables", "seccomp-profile")
+DOCKER_KEYS = ("live-restore", "max-concurrent-downloads", "labels", "default-ulimits", "iptables", "seccomp-profile")
 
 
 class Config(coffer.CofferTest):
@@ -42,7 +42,8 @@ class Config(coffer.CofferTest):
     def test_validate_takes_every_key(self):
         whole = {"hosts": ["unix:///run/x.sock", "fd://"], "group": "root", "pidfile": "/run/x.pid", "debug": True, "log-level": "warn", "data-root": "/var/lib/x", "exec-root": "/run/x",
                  "userns-remap": "", "runtimes": {"other": {"path": "/usr/bin/true"}}, "allow-host-userns": False, "allow-host-network": True,
-                 "selinux-process-type": "container_t", "selinux-file-type": "container_file_t"}
+                 "log-driver": "local", "log-opts": {"max-size": "5m", "compress": "false"}, "allow-host-pid": True, "allow-host-ipc": True,
+                 "allow-host-uts": False, "allow-host-cgroupns": True, "allow-host-oom-score": True, "selinux-process-type": "container_t", "selinux-file-type": "container_file_t"}
         for config in (whole, {}, {"debug": False}):
             r = self.cofferd("--validate", config=config)
             self.assertEqual((r.code, r.out, r.err), (0, "configuration OK\n", ""))
@@ -51,7 +52,8 @@ class Config(coffer.CofferTest):
         rows = (({"hosts": "unix:///x"}, "hosts"), ({"hosts": ["tcp://0.0.0.0:2375"]}, "hosts", "tcp://0.0.0.0:2375", "unix:///path"), ({"hosts": ["unix://x"]}, "hosts", "absolute"),
                 ({"hosts": ["unix:///" + "x" * 200]}, "hosts", "107"), ({"hosts": ["unix:///x"] * 17}, "hosts", "16"), ({"group": 5}, "group"), ({"group": "no-such-group"}, "group", "no-such-group"),
                 ({"pidfile": "x"}, "pidfile", "'x'", "absolute"), ({"debug": "yes"}, "debug"), ({"log-level": "loud"}, "log-level", "loud"), ({"data-root": "rel"}, "data-root", "rel"),
-                ({"exec-root": 1}, "exec-root"), ({"runtimes": []}, "runtimes"), ({"allow-host-userns": 1}, "allow-host-userns"), ({"no-such-key": 1}, "no-such-key", "unknown", "data-root"),
+                ({"exec-root": 1}, "exec-root"), ({"runtimes": []}, "runtimes"), ({"allow-host-userns": 1}, "allow-host-userns"), ({"log-driver": "syslog"}, "log-driver", "syslog"), ({"log-opts": {"max-size": "lots"}}, "log-opts", "max-size"), ({"log-opts": {"max-file": 3}}, "log-opts", "max-file"),
+                ({"log-driver": "local", "log-opts": {"tag": "x"}}, "log-opts", "tag"), ({"no-such-key": 1}, "no-such-key", "unknown", "data-root"),
                 ("[]", "object"), ("{", "daemon.json"), ('{"debug":true,"debug":false}', "debug"))
         for config, *words in rows:
             with self.subTest(config=config):

@@ -3,18 +3,20 @@
 
 import datetime
 import glob
+import gzip
 import json
 import os
 import time
 import unittest
 
+import daemon
 from coffer import CofferTest, read_text, wait_until
 
 ASAN = True
 VM = True
 
 
-class Logs(CofferTest):
+class LogsTest(CofferTest):
     def finished(self, script, *flags):
         cid = self.detached(*flags, "busybox", "sh", "-c", script)
         self.coffer("wait", cid)
@@ -23,6 +25,8 @@ class Logs(CofferTest):
     def files(self, cid):
         return sorted(glob.glob(os.path.join(self.root, "containers", cid, "**", "*.log*"), recursive=True))
 
+
+class Logs(LogsTest):
     def test_streams_stay_apart(self):
         r = self.coffer("logs", self.finished("echo out; echo err >&2"))
         self.assertEqual((r.out, r.err), ("out\n", "err\n"))
@@ -113,8 +117,12 @@ class Logs(CofferTest):
         self.assertEqual(numbers, list(range(800)))
 
     def test_bad_options_are_refused(self):
-        for opt in ("max-size=lots", "max-file=0", "max-file=-1", "nonsense=1"):
+        for opt in ("max-size=lots", "max-file=0", "max-file=-1", "nonsense=1", "compress=maybe", "compress=true", "mode=sometimes", "max-buffer-size=1m", "labels-regex=(", "env-regex=[", "tag={{.Nothing}}", "tag={{"):
             self.assertRefused("run", "--network", "none", "--log-opt", opt, "busybox", "true", words=[opt.split("=")[0]])
+        for opt in ("labels=a", "tag=x", "env=A"):
+            self.assertRefused("run", "--network", "none", "--log-driver", "local", "--log-opt", opt, "busybox", "true", words=[f"unknown log opt '{opt.split('=')[0]}' for local log driver"])
+        self.assertRefused("run", "--network", "none", "-l", "big=" + "x" * 5000, "--log-opt", "labels=big", "busybox", "true", words=["4096 bytes"])
+        self.assertEqual(self.coffer("run", "--rm", "--network", "none", "--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=4m", "busybox", "echo", "ok").word, "ok")
         self.assertRefused("run", "--network", "none", "--log-driver", "syslog", "busybox", "true", words=["syslog"])
 
     def test_driver_none(self):
@@ -133,6 +141,114 @@ class Logs(CofferTest):
         self.assertEqual(os.stat(self.root).st_mode & 0o077, 0)
         self.coffer("rm", cid)
         self.assertFalse(os.path.exists(path))
+
+
+NUMBERS = "i=0; while [ $i -lt {n} ]; do echo line-$i-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; i=$((i+1)); done"
+
+
+class Forms(LogsTest):
+    """The local driver, compressed files, and what a record may carry."""
+
+    def numbers(self, *args):
+        return [int(x.split("-")[1]) for x in self.coffer("logs", *args).lines]
+
+    def test_local(self):
+        cid = self.finished("echo out; printf 'ab\\t\\001\\377\\n' >&2; sleep 0.1; printf unfinished", "--log-driver", "local")
+        self.assertEqual([os.path.basename(f) for f in self.files(cid)], ["local.log"])
+        self.assertEqual(self.coffer("logs", cid).out, "out\nunfinished")
+        self.assertEqual(self.inspect(cid)["LogPath"], "")
+        self.assertEqual(self.coffer("logs", "--tail", "1", cid).out, "unfinished")
+        stamps = [x.split(" ")[0] for x in self.coffer("logs", "-t", cid).lines]
+        self.assertEqual(self.coffer("logs", "--since", stamps[-1], cid).out, "unfinished")
+        self.assertEqual(self.coffer("logs", "--until", stamps[0], cid).out.splitlines()[0], "out")
+        with open(self.files(cid)[0], "rb") as f:
+            self.assertIn(b'ab\t\x01\xff', f.read())
+
+    def test_local_is_rotated_and_compressed_by_itself(self):
+        cid = self.detached("--log-driver", "local", "--log-opt", "max-size=20k", "--log-opt", "max-file=4", "busybox", "sh", "-c", NUMBERS.format(n=1000) + "; while :; do sleep 0.05; echo line-$i-x; i=$((i+1)); done")
+        self.assertTrue(wait_until(lambda: sum(f.endswith(".gz") for f in self.files(cid)) >= 2, 20), self.files(cid))
+        self.assertTrue(wait_until(lambda: self.numbers("-n", "1", cid)[-1] >= 1000, 20))
+        numbers = self.numbers(cid)
+        self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
+        self.assertEqual(len(self.numbers("--tail", "700", cid)), 700)
+        self.coffer("kill", cid)
+
+    def test_compress(self):
+        cid = self.detached("--log-opt", "max-size=30k", "--log-opt", "max-file=5", "--log-opt", "compress=true", "busybox", "sh", "-c", NUMBERS.format(n=900) + "; while :; do sleep 0.05; echo line-$i-x; i=$((i+1)); done")
+        self.assertTrue(wait_until(lambda: sum(f.endswith(".gz") for f in self.files(cid)) >= 3, 20), self.files(cid))
+        names = [os.path.basename(f) for f in self.files(cid)]
+        self.assertEqual([n for n in names if n != "squeezed"][:2], ["json.log", "json.log.1.gz"])
+        numbers = self.numbers(cid)
+        self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
+        for f in self.files(cid):
+            self.assertEqual(os.stat(f).st_mode & 0o777, 0o640, f)
+        with gzip.open(next(f for f in self.files(cid) if f.endswith(".1.gz")), "rt") as f:
+            self.assertIn("line-", json.loads(f.readline())["log"])
+        self.coffer("kill", cid)
+
+    def test_follow_across_rotations_that_are_compressed(self):
+        for driver in ("json-file", "local"):
+            with self.subTest(driver=driver):
+                script = "sleep 0.3; i=0; while [ $i -lt 1500 ]; do echo line-$i-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; i=$((i+1)); [ $((i % 50)) = 0 ] && sleep 0.02; done"
+                cid = self.detached("--log-driver", driver, "--log-opt", "max-size=20k", "--log-opt", "max-file=50", "--log-opt", "compress=true", "busybox", "sh", "-c", script)
+                self.assertEqual(self.numbers("-f", cid), list(range(1500)))
+                self.assertEqual(self.numbers(cid), list(range(1500)))
+                self.assertEqual(self.numbers("-n", "1200", cid), list(range(300, 1500)))
+
+    def test_follow_of_a_log_that_is_emptied(self):
+        script = "sleep 0.3; i=0; while [ $i -lt 400 ]; do echo line-$i-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; i=$((i+1)); sleep 0.01; done"
+        cid = self.detached("--log-opt", "max-size=5k", "--log-opt", "max-file=1", "busybox", "sh", "-c", script)
+        numbers = self.numbers("-f", cid)
+        self.assertEqual(numbers[-1], 399)
+        self.assertEqual(numbers, sorted(set(numbers)))
+
+    def test_attributes(self):
+        cid = self.finished("echo x", "-l", "com.a=1/2", "-l", "b=two words", "-l", "other=no", "-e", "KEEP=yes", "-e", "KEPT=too", "-e", "DROP=1", "--log-opt", "labels=com.a", "--log-opt", "labels-regex=^b$", "--log-opt", "env=KEEP,NONE",
+                            "--log-opt", "env-regex=^KEP", "--log-opt", "tag={{.ImageName}}/{{.Name}}/{{.ID}}", "--name", "tagged")
+        record = json.loads(read_text(self.files(cid)[0]))
+        self.assertEqual(record["attrs"], {"com.a": "1/2", "b": "two words", "KEEP": "yes", "KEPT": "too", "tag": f"busybox/tagged/{cid[:12]}"})
+        self.assertEqual(list(record), ["log", "stream", "attrs", "time"])
+        self.assertEqual(self.coffer("logs", "--details", cid).out, f"KEEP=yes,KEPT=too,b=two+words,com.a=1%2F2,tag=busybox%2Ftagged%2F{cid[:12]} x\n")
+        self.assertRegex(self.coffer("logs", "--details", "-t", cid).out, r"^20\S+Z KEEP=yes,\S+ x\n$")
+        self.assertEqual(self.coffer("logs", "--details", self.finished("echo y")).out, " y\n")
+
+    def test_tags(self):
+        for tag, want in (("plain", "plain"), ("{{ .FullID }}", "{cid}"), ("<{{.Command}}>", "<sh -c echo x>"), ("{{.DaemonName}}", "coffer"), ("{{.ImageID}}|{{.ImageFullID}}", None)):
+            cid = self.finished("echo x", "--log-opt", f"tag={tag}")
+            got = json.loads(read_text(self.files(cid)[0]))["attrs"]["tag"]
+            image = self.inspect(cid)["Image"]
+            self.assertEqual(got, want.format(cid=cid) if want else f"{image[7:19]}|{image}")
+
+    def test_a_reader_that_never_reads_holds_up_nobody(self):
+        cid = self.detached("busybox", "sh", "-c", "sleep 0.5; head -c 20000000 /dev/zero | tr '\\0' x | fold -w 100; echo; echo end")
+        p = self.popen("logs", "-f", cid)
+        self.assertEqual(self.coffer("wait", cid, timeout=60).word, "0")
+        self.assertEqual(self.coffer("logs", "--tail", "1", cid).out, "end\n")
+        p.kill()
+        p.wait()
+
+
+class Defaults(daemon.DaemonTest):
+    """daemon.json's log-driver and log-opts."""
+
+    @classmethod
+    def start_daemon(cls, *flags):
+        path = os.path.join(cls.scratch, "daemon.json")
+        with open(path, "w") as f:
+            json.dump({"log-driver": "local", "log-opts": {"max-size": "1m", "max-file": "3"}}, f)
+        return super().start_daemon("--config-file", path, *flags)
+
+    def config(self, *flags):
+        cid = self.coffer("create", "--network", "none", *flags, "busybox", "true").word
+        self.addCleanup(self.coffer, "rm", cid)
+        return self.inspect(cid)["HostConfig"]["LogConfig"]
+
+    def test_what_a_request_leaves_open(self):
+        self.assertEqual(self.config(), {"Type": "local", "Config": {"max-size": "1m", "max-file": "3"}})
+        self.assertEqual(self.config("--log-opt", "max-file=9"), {"Type": "local", "Config": {"max-file": "9", "max-size": "1m"}})
+        self.assertEqual(self.config("--log-driver", "json-file"), {"Type": "json-file", "Config": {}})
+        self.assertEqual(self.api("GET", "/info").json()["LoggingDriver"], "local")
+        self.assertEqual(self.run_("--log-driver", "none", "busybox", "echo", "x").word, "x")
 
 
 if __name__ == "__main__":

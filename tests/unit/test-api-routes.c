@@ -314,8 +314,8 @@ int engine_logs_check(struct engine *e, const struct caller *c, const char *ref,
 int engine_logs(struct engine *e, const struct caller *c, const char *ref, const struct logs_request *r, const struct logs_sink *sink, struct err *err)
 {
 	note("logs(%d%d%d,%lld,%lld,%lld)", r->follow, r->stdout, r->stderr, (long long) r->since_ns, (long long) r->until_ns, (long long) r->tail);
-	int res = sink->fn(sink->ctx, 1, "out\n", 4, 1000000000000000000);
-	return res < 0 ? res : sink->fn(sink->ctx, 2, "err", 3, 1000000000500000000);
+	int res = sink->fn(sink->ctx, &(const struct logs_record) {1, "out\n", 4, 1000000000000000000, ""});
+	return res < 0 ? res : sink->fn(sink->ctx, &(const struct logs_record) {2, "err", 3, 1000000000500000000, ""});
 }
 
 void exec_request_done(struct exec_request *r)

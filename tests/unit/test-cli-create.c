@@ -115,7 +115,7 @@ static void test_limits(void **state)
 	       "\"CpusetCpus\":\"0-1\",\"OomScoreAdj\":100}}");
 	golden("--ulimit nofile=10:20 --ulimit core=-1 --log-opt max-size=1m --log-opt max-file=2 img",
 	       "{\"Image\":\"img\"," OUT ",\"HostConfig\":{\"Ulimits\":[{\"Name\":\"nofile\",\"Hard\":20,\"Soft\":10},{\"Name\":\"core\",\"Hard\":-1,\"Soft\":-1}],"
-	       "\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\",\"max-file\":\"2\"}}}}");
+	       "\"LogConfig\":{\"Type\":\"\",\"Config\":{\"max-size\":\"1m\",\"max-file\":\"2\"}}}}");
 }
 
 /* "./x" and "../x" are the caller's, made absolute; everything else is left as it came. */

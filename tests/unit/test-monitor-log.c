@@ -50,6 +50,12 @@ static int teardown(void **state)
 	return 0;
 }
 
+static int open_json(struct log *l, int dir_fd, uint64_t max_bytes, uint32_t max_files)
+{
+	const struct log_options o = {.format = &log_json, .max_bytes = max_bytes, .max_files = max_files};
+	return log_open(l, dir_fd, &o);
+}
+
 static char *content(struct fixture *f, const char *name)
 {
 	char *s = NULL;
@@ -101,7 +107,7 @@ static void test_escape(void **state)
 static void test_lines(void **state)
 {
 	struct fixture *f = *state;
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 	add(f, LOG_STDOUT, "one\ntwo\nthr");
 	add(f, LOG_STDERR, "oops\n");
 	add(f, LOG_STDOUT, "ee\n\n");
@@ -114,7 +120,7 @@ static void test_lines(void **state)
 static void test_unfinished_line_ends_with_the_stream(void **state)
 {
 	struct fixture *f = *state;
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 	add(f, LOG_STDOUT, "no newline");
 	expect(f, "");
 	log_end(f->log, LOG_STDOUT);
@@ -125,7 +131,7 @@ static void test_unfinished_line_ends_with_the_stream(void **state)
 static void test_time_is_that_of_the_beginning(void **state)
 {
 	struct fixture *f = *state;
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 	add(f, LOG_STDOUT, "a");
 	log_add(f->log, LOG_STDOUT, (const uint8_t *) "b\nc\n", 4, T0 + 1);
 	expect(f, RECORD("ab\\n", "stdout") "{\"log\":\"c\\n\",\"stream\":\"stdout\",\"time\":\"2023-11-14T22:13:20.123456790Z\"}\n");
@@ -165,7 +171,7 @@ static void test_long_lines_are_split(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		struct fixture *f = *state;
 		size_t lens[8];
-		assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+		assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 		assert_int_equal(ftruncate(f->log->fd, 0), 0);
 		add_run(f, 40000, 'x', "\n", steps[i]);
 		assert_int_equal(text_lengths(f, lens, 8), 3);
@@ -189,7 +195,7 @@ static void test_a_split_spares_characters(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		struct fixture *f = *state;
 		size_t lens[8];
-		assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+		assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 		assert_int_equal(ftruncate(f->log->fd, 0), 0);
 		add_run(f, 16382, 'x', "\xe2\x82\xac\n", steps[i]);
 		assert_int_equal(text_lengths(f, lens, 8), 2);
@@ -206,7 +212,7 @@ static void test_worst_case_fits(void **state)
 {
 	struct fixture *f = *state;
 	size_t lens[64];
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 	add_run(f, 200000, '\x01', "\n", 65536);
 	assert_int_equal(text_lengths(f, lens, 64), 13);
 	assert_int_equal(lens[0], 6 * 16384);
@@ -222,7 +228,7 @@ static void test_rotation(void **state)
 {
 	struct fixture *f = *state;
 	const uint64_t one = strlen(RECORD("0000\\n", "stdout"));
-	assert_int_equal(log_open(f->log, f->dir_fd, 10 * one, 3), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 10 * one, 3), 0);
 	for (int i = 0; i < 35; i++) {
 		char line[16];
 		(void) str_format(line, sizeof(line), "%04d\n", i);
@@ -247,7 +253,7 @@ static void test_rotation_with_one_file(void **state)
 {
 	struct fixture *f = *state;
 	const uint64_t one = strlen(RECORD("x\\n", "stdout"));
-	assert_int_equal(log_open(f->log, f->dir_fd, 4 * one, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 4 * one, 1), 0);
 	for (int i = 0; i < 10; i++)
 		add(f, LOG_STDOUT, "x\n");
 	log_flush(f->log);
@@ -259,7 +265,7 @@ static void test_rotation_that_fails_loses_nothing(void **state)
 {
 	struct fixture *f = *state;
 	const uint64_t one = strlen(RECORD("x\\n", "stdout"));
-	assert_int_equal(log_open(f->log, f->dir_fd, 2 * one, 2), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 2 * one, 2), 0);
 	assert_int_equal(mkdirat(f->dir_fd, "json.log.1", 0700), 0);
 	assert_int_equal(mkdirat(f->dir_fd, "json.log.1/in-the-way", 0700), 0);
 	for (int i = 0; i < 9; i++)
@@ -271,12 +277,12 @@ static void test_rotation_that_fails_loses_nothing(void **state)
 static void test_continues_an_existing_file(void **state)
 {
 	struct fixture *f = *state;
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 	add(f, LOG_STDOUT, "a\n");
 	log_flush(f->log);
 	log_close(f->log);
 	memset(f->log, 0, sizeof(*f->log));
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 	add(f, LOG_STDOUT, "b\n");
 	expect(f, RECORD("a\\n", "stdout") RECORD("b\\n", "stdout"));
 }
@@ -285,10 +291,10 @@ static void test_refuses_what_is_not_a_file(void **state)
 {
 	struct fixture *f = *state;
 	assert_int_equal(symlinkat("/etc/passwd", f->dir_fd, "json.log"), 0);
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), -ELOOP);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), -ELOOP);
 	assert_int_equal(unlinkat(f->dir_fd, "json.log", 0), 0);
 	assert_int_equal(mkfifoat(f->dir_fd, "json.log", 0600), 0);
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), -EINVAL);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), -EINVAL);
 }
 
 /* RLIMIT_FSIZE makes writes short and then fail, exactly as a disk does that is filling up */
@@ -303,7 +309,7 @@ static void test_full_disk(void **state)
 	struct fixture *f = *state;
 	const uint64_t one = strlen(RECORD("x\\n", "stdout"));
 	(void) signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(log_open(f->log, f->dir_fd, 0, 1), 0);
+	assert_int_equal(open_json(f->log, f->dir_fd, 0, 1), 0);
 	limit(2 * one + 10);
 	for (int i = 0; i < 5; i++)
 		add(f, LOG_STDOUT, "x\n");

@@ -18,6 +18,8 @@ struct daemon_config {
 	const char *group, *pidfile, *log_level, *data_root, *exec_root; /* NULL: unset */
 	bool debug;
 	const char *userns_remap, *selinux_process_type, *selinux_file_type;
+	const char *log_driver; /* borrowed from @doc */
+	const struct json *log_opts; /* the same */
 	bool allow[ALLOW_MAX_]; /* by enum engine_allow */
 	const struct json *runtimes;
 	char **insecure_registries, **registry_mirrors; /* owned strv */

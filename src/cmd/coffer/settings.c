@@ -107,9 +107,15 @@ static int read_daemon_json(struct settings *s, const char *config_file, struct 
 	int r = daemon_config_read(config_file ? config_file : DAEMON_JSON, /* must= */ config_file != NULL, d, err);
 	if (r < 0)
 		return r;
+	if (engine_log_defaults_check(d->log_driver, d->log_opts, err) < 0) {
+		daemon_config_done(d);
+		return err_wrap(err, "%s", config_file ? config_file : DAEMON_JSON);
+	}
 	memcpy(s->engine.allow, d->allow, sizeof(s->engine.allow));
 	s->engine.userns_remap = d->userns_remap;
 	s->engine.runtimes = d->runtimes;
+	s->engine.log_driver = d->log_driver;
+	s->engine.log_opts = d->log_opts;
 	s->engine.selinux_process_type = d->selinux_process_type;
 	s->engine.selinux_file_type = d->selinux_file_type;
 	s->engine.insecure_registries = d->insecure_registries;
