@@ -24,6 +24,7 @@
 #define EARLY_NS 20000000 /* a timer may be that early */
 #define LASTING_NS (10 * NSEC_PER_SEC) /* a run that long begins the delays anew */
 #define AT_ONCE_NS (10 * NSEC_PER_SEC) /* an end so soon after a signal by hand is that signal's doing */
+#define FRESH_NS NSEC_PER_SEC /* a plan that young may not have its process yet: a second one would only wait for the first */
 #define MARK_ENDING "stopped"
 #define MARK_SIGNAL "signalled"
 
@@ -121,17 +122,19 @@ void restart_forget(struct engine *e, const char *id)
 		(void) unlinkat(dir, id, 0); /* usually there; whoever waits for it sees it go */
 }
 
-/* Return: 1 somebody is at it, 0 nobody any more, -ENOENT no file, -errno. */
+/* Return: 1 somebody is at it or about to be, 0 nobody any more, -ENOENT no file, -errno. */
 static int is_awaited(struct engine *e, const char *id)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct stat st;
 	_cleanup_close_ int dir = restarts_open(e, /* make= */ false);
 	_cleanup_close_ int fd = dir < 0 ? dir : openat(dir, id, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
 	if (dir < 0)
 		return dir;
-	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &fl) < 0)
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &fl) < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	return fl.l_type != F_UNLCK;
+	int64_t age_ns = now_ns() - (st.st_mtim.tv_sec * NSEC_PER_SEC + st.st_mtim.tv_nsec);
+	return fl.l_type != F_UNLCK || (age_ns >= 0 && age_ns < FRESH_NS);
 }
 
 /* The machine went down while it waited. */

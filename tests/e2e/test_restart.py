@@ -339,7 +339,7 @@ class Embedded(Policies, coffer.CofferTest):
         self.coffer("rm", *names)
 
     def test_killed_waiter(self):
-        name = self.waiting(delay_s=3)
+        name = self.waiting(delay_s=10)
         self.until(lambda: len(self.waiters(name)) == 1)
         first = self.waiters(name)[0]
         os.kill(first, signal.SIGKILL)
