@@ -11,8 +11,9 @@ static int create_from(struct call *c, const struct json *body, struct create_re
 {
 	_cleanup_container_request_ struct container_request *req = NULL;
 	_cleanup_strv_ char **unknown = NULL, **warnings = NULL;
-	const char *name = call_query(c, "name");
-	int r = container_request_parse(body, &req, &unknown, err);
+	const char *name = call_query(c, "name"), *platform = call_query(c, "platform");
+	int r = str_empty(platform) ? 0 : engine_platform_check(platform, err);
+	r = r < 0 ? r : container_request_parse(body, &req, &unknown, err);
 	if (r >= 0)
 		r = call_unknown(c, unknown, &warnings, err);
 	if (r < 0)

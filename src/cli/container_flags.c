@@ -62,6 +62,11 @@ static int set_swappiness(void *field, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_isolation(void *field, const char *value, struct err *err)
+{
+	return only(value, "default", "other isolation than default exists on Windows only", err);
+}
+
 static int set_volume_driver(void *field, const char *value, struct err *err)
 {
 	return only(value, "local", "volumes are directories of this host: local is the one driver", err);
@@ -126,6 +131,7 @@ static const struct flag common_rows[] = {
 	{"ip", 0, FLAG_STR, O(ip), "address", "IPv4 address, on a network of one's own"},
 	{"ip6", 0, FLAG_STR, O(ip6), "address", "IPv6 address, on a network of one's own"},
 	{"ipc", 0, FLAG_STR, O(ipc), "mode", "IPC: private (default), shareable, none, container:NAME, or host where the operator allows it"},
+	{"isolation", 0, FLAG_SET, 0, "technology", "default, which is all there is on Linux", set_isolation},
 	{"label", 'l', FLAG_LIST, O(labels), "key[=value]", "Set a label"},
 	{"label-file", 0, FLAG_LIST, O(label_file), "file", "Read labels from a file"},
 	{"link", 0, FLAG_LIST, O(links), "container[:alias]", "Another container, and what it is called in this one"},
@@ -223,7 +229,6 @@ static const struct flag refused_rows[] = {
 	REFUSED("gpus", "device requests need a driver; add single devices with --device"),
 	REFUSED("io-maxbandwidth", "it exists on Windows only"),
 	REFUSED("io-maxiops", "it exists on Windows only"),
-	REFUSED("isolation", "it exists on Windows only"),
 	REFUSED("kernel-memory", "the kernel dropped it; --memory counts kernel memory too"),
 	REFUSED_BOOL("use-api-socket", "a tenant's socket has an issue of its own"),
 };

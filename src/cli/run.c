@@ -47,6 +47,8 @@ static int create_once(struct cli *cli, const struct container_options *o, const
 	target_start(&t, "/containers/create", NULL, NULL);
 	if (o->name)
 		target_query(&t, "name", o->name);
+	if (o->platform)
+		target_query(&t, "platform", o->platform);
 	return call_json(cli, "POST", &t, body, ret, err);
 }
 

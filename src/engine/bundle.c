@@ -282,6 +282,9 @@ static int fill(const struct bundle_plan *b, const struct security *sec, struct 
 		return -ENOMEM;
 	if (b->labels && b->labels->mount[0] && dup_into(&s->mount_label, b->labels->mount) < 0)
 		return -ENOMEM;
+	for (size_t i = 0; r->annotations.keys && r->annotations.keys[i]; i++)
+		if (keyval_add(&s->annotations, &s->n_annotations, r->annotations.keys[i], r->annotations.values[i]) < 0)
+			return -ENOMEM;
 	int rc = bundle_namespaces(b, s);
 	rc = rc < 0 ? rc : bundle_ext(b, sec, &s->coffer);
 	return rc < 0 ? rc : bundle_paths(r, sec, s);

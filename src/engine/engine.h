@@ -62,6 +62,8 @@ struct create_result {
 	char id[65];
 	char **warnings; /* owned */
 };
+/** engine_platform_check() - whether a container could run as "os/arch[/variant]" here. */
+int engine_platform_check(const char *platform, struct err *err);
 /** engine_create() - reserve name, id range and row. Consumes nothing of @req. @name: NULL = generated. */
 int engine_create(struct engine *e, const struct caller *c, const char *name, const struct container_request *req, struct create_result *ret,
 		  struct err *err);

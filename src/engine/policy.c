@@ -35,12 +35,27 @@ static int check_missing(const struct container_request *r, struct err *err)
 		bool asked;
 		const char *field;
 	} rows[] = {
-		{r->annotations.keys != NULL, "HostConfig.Annotations (--annotation)"},
-		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt)"},
+		{r->storage_opt.keys != NULL, "HostConfig.StorageOpt (--storage-opt): quotas of the writable layer: it"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (rows[i].asked)
 			return err_set(err, ERR_UNSUPPORTED, "%s is not there yet", rows[i].field);
+	return 0;
+}
+
+/* Annotations are for whoever reads the document. Those that a runtime takes as orders (systemd's properties, hooks, CRIU, cgroup files) would go round every check
+ * (CVE-2025-47291, CVE-2023-6476, CVE-2024-3154). */
+static int check_annotations(const struct container_request *r, struct err *err)
+{
+	static const char *const orders[] = {"run.oci.", "org.systemd.property.", "org.criu.", "io.katacontainers.", "com.github.containers.", "io.podman.", "org.opencontainers.runc."};
+	for (size_t i = 0; r->annotations.keys && r->annotations.keys[i]; i++) {
+		const char *key = r->annotations.keys[i];
+		bool order = strcasestr(key, "unifiedcgroup") != NULL;
+		for (size_t k = 0; k < ARRAY_LEN(orders); k++)
+			order |= strncasecmp(key, orders[k], strlen(orders[k])) == 0;
+		if (order)
+			return err_set(err, ERR_INVALID, "HostConfig.Annotations (--annotation): '%.100s' is an order to a runtime, not a note: it is not taken", key);
+	}
 	return 0;
 }
 
@@ -146,7 +161,7 @@ static int check_security(const struct container_request *r, struct err *err)
 int policy_check(const struct engine *e, const struct caller *c, const struct container_request *req, char ***warnings, struct err *err)
 {
 	static int (*const checks[])(const struct container_request *, struct err *) = {
-		check_missing, check_env, check_hostname, etc_check, check_process, check_sysctls, check_mounts, log_options_check, check_security,
+		check_missing, check_annotations, check_env, check_hostname, etc_check, check_process, check_sysctls, check_mounts, log_options_check, check_security,
 	};
 	int rc = shares_check(e, req, err);
 	rc = rc < 0 ? rc : check_userns(e, req, err);

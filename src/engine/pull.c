@@ -94,6 +94,15 @@ static int read_platform(const char *s, struct platform *ret, struct err *err)
 	return 0;
 }
 
+int engine_platform_check(const char *platform, struct err *err)
+{
+	struct platform p;
+	int rc = read_platform(platform, &p, err);
+	if (rc < 0 || str_eq(p.arch, HOST_ARCH))
+		return rc;
+	return err_set(err, ERR_UNSUPPORTED, "platform '%.60s': containers run on the architecture of the host alone, linux/%s", platform, HOST_ARCH);
+}
+
 static bool fits(const struct platform *p, const struct descriptor *d)
 {
 	if (!d->architecture) /* says nothing: as good as any */

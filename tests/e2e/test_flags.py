@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every flag of `coffer run`: its effect read back inside the container or from /proc, and its bad values refused."""
 
+import json
 import os
 import re
 import stat
@@ -417,6 +418,26 @@ class Names(CofferTest):
 
     def test_the_container_may_write_them(self):
         self.assertEqual(self.sh("echo 10.0.0.1 x >>/etc/hosts && tail -n 1 /etc/hosts").word, "10.0.0.1 x")
+
+
+class Notes(CofferTest):
+    def test_annotations_are_in_the_document(self):
+        cid = self.sleeper("--annotation", "team=blue", "--annotation", "org.example.note=two words")
+        with open(os.path.join(self.run_dir, "containers", cid, "config.json")) as f:
+            self.assertEqual(json.load(f)["annotations"], {"team": "blue", "org.example.note": "two words"})
+        self.assertEqual(self.inspect(cid)["HostConfig"]["Annotations"], {"team": "blue", "org.example.note": "two words"})
+
+    def test_annotations_that_are_orders_are_refused(self):
+        """CVE-2025-47291, CVE-2023-6476, CVE-2024-3154."""
+        for key in ("run.oci.hooks.stderr", "org.systemd.property.CPUQuota", "org.criu.config", "io.kubernetes.cri-o.UnifiedCgroup.x", "RUN.OCI.x"):
+            self.assertRefused("run", "--network", "none", "--annotation", f"{key}=x", "busybox", "true", words=["Annotations", key])
+
+    def test_platform_and_isolation(self):
+        machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+        for platform in (f"linux/{machine}", ""):
+            self.assertEqual(self.run_("--platform", platform, "--isolation", "default", "busybox", "echo", "ok").word, "ok")
+        for platform in ("linux/riscv64", "windows/amd64", "nonsense"):
+            self.assertRefused("run", "--network", "none", "--platform", platform, "busybox", "true", words=["platform"])
 
 
 class Refused(CofferTest):

@@ -71,6 +71,11 @@ struct image_store *engine_images(struct engine *e)
 	return NULL;
 }
 
+int engine_platform_check(const char *platform, struct err *err)
+{
+	return str_eq(platform, "linux/other") ? err_set(err, ERR_UNSUPPORTED, "platform") : 0;
+}
+
 int engine_create(struct engine *e, const struct caller *c, const char *name, const struct container_request *req, struct create_result *ret, struct err *err)
 {
 	note("create(%s,%s,%s,%u)", c->tenant, name ? name : "-", req->image ? req->image : "-", (unsigned) c->uid);
