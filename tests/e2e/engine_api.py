@@ -29,6 +29,7 @@ NULLABLE = {  # docker writes null for "unset" although the description does not
 }
 OURS = {  # docs/api-extensions.md
     "IdMappings", "UidMaps", "GidMaps", "IDMap", "InheritedMounts",
+    "ContainerConfig",  # of images: gone from the description, and docker-compose 1 looks into it still
 }
 EVENT_OLD = {"status", "id", "from"}  # of events: gone from the description, and still sent (compose v1 reads them)
 PATHS_OURS = (r"^/containers/[^/]+/posture$", r"^/(grpc|session)$", r"^/build/cancel$", r"^/plugins/.*$", r"^/distribution/.*$")
