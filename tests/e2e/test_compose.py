@@ -16,6 +16,7 @@ services:
   web:
     image: busybox
     command: httpd -f -p 80 -h /tmp
+    stop_signal: SIGKILL
     ports: ["18080:80"]
     networks:
       front: {aliases: [www]}
@@ -23,11 +24,12 @@ services:
   db:
     image: busybox
     command: httpd -f -p 80 -h /tmp
-    networks: [back]
     stop_signal: SIGKILL
+    networks: [back]
   lonely:
     image: busybox
     command: httpd -f -p 80 -h /tmp
+    stop_signal: SIGKILL
     networks:
       front: {ipv4_address: 10.99.1.77}
 networks:
