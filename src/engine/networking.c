@@ -407,7 +407,7 @@ static int spec_one(const struct interface *i, struct interface_spec *s)
 		char **to;
 		const char *from;
 	} rows[] = {
-		{&s->name, i->name}, {&s->host_name, i->host_name}, {&s->bridge, i->bridge}, {&s->mac, mac_text(mac, i->mac)}, {&s->gateway_mac, mac_text(gateway_mac, i->gateway_mac)},
+		{&s->name, i->name}, {&s->host_name, i->host_name}, {&s->bridge, i->bridge}, {&s->gateway_bridge, i->gateway_bridge}, {&s->mac, mac_text(mac, i->mac)}, {&s->gateway_mac, mac_text(gateway_mac, i->gateway_mac)},
 		{&s->gateway4, ip_text(text[0], &i->gateway4)}, {&s->gateway6, ip_text(text[1], &i->gateway6)},
 	};
 	for (size_t k = 0; k < ARRAY_LEN(rows); k++)

@@ -107,9 +107,9 @@ struct pair {
 	size_t info, data, peer;
 };
 
-static struct pair begin_peer(struct nl_buf *b, const char *name, unsigned flags, uint32_t mtu)
+static struct pair begin_peer(struct nl_buf *b, const char *name, uint32_t mtu)
 {
-	const struct ifinfomsg m = {.ifi_flags = flags, .ifi_change = flags};
+	const struct ifinfomsg m = {0};
 	struct pair p = {.info = nl_nest(b, IFLA_LINKINFO)};
 	nl_put_str(b, IFLA_INFO_KIND, "veth");
 	p.data = nl_nest(b, IFLA_INFO_DATA);
@@ -143,18 +143,18 @@ static int set_port(int sock, int index, const struct interface *i)
 int link_join(int sock, const struct interface *i, int netns_fd)
 {
 	_cleanup_nl_buf_ struct nl_buf b = NL_BUF_INIT;
-	int bridge = link_index(sock, i->bridge);
-	if (bridge < 0)
-		return bridge;
+	int bridge = link_index(sock, i->bridge), gateway = i->gateway_bridge[0] ? link_index(sock, i->gateway_bridge) : bridge;
+	if (bridge < 0 || gateway < 0)
+		return bridge < 0 ? bridge : gateway;
 	begin_pair(&b, i->host_name, bridge, i->mtu);
-	struct pair p = begin_peer(&b, i->name, 0, i->mtu);
+	struct pair p = begin_peer(&b, i->name, i->mtu);
 	nl_put(&b, IFLA_ADDRESS, i->mac, MAC_LEN);
 	nl_put_u32(&b, IFLA_NET_NS_FD, (uint32_t) netns_fd);
 	end_peer(&b, &p);
 	int r = nl_call(sock, &b, NULL);
 	/* once it has its gateway the first packet to the container need not be preceded by a question */
 	for (size_t k = 0; r == 0 && k < i->n_addresses; k++)
-		r = link_neighbour(sock, bridge, &i->addresses[k], i->mac);
+		r = link_neighbour(sock, gateway, &i->addresses[k], i->mac);
 	if (r == 0 && (i->isolated || i->hairpin)) {
 		int index = link_index(sock, i->host_name);
 		r = index < 0 ? index : set_port(sock, index, i);
@@ -169,13 +169,13 @@ int link_trunk(int sock, const char *a, const char *name_a, const char *b_name, 
 	if (index_a < 0 || index_b < 0)
 		return index_a < 0 ? index_a : index_b;
 	begin_pair(&b, name_a, index_a, mtu);
-	struct pair p = begin_peer(&b, name_b, IFF_UP, mtu);
+	struct pair p = begin_peer(&b, name_b, mtu); /* brought up below: before it has its other end it cannot be */
 	end_peer(&b, &p);
 	int r = nl_call(sock, &b, NULL), other = r < 0 ? r : link_index(sock, name_b);
 	if (other < 0)
 		return other;
 	nl_buf_done(&b);
-	const struct ifinfomsg m = {.ifi_index = other};
+	const struct ifinfomsg m = {.ifi_index = other, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
 	nl_begin(&b, RTM_NEWLINK, NLM_F_ACK, &m, sizeof(m));
 	nl_put_u32(&b, IFLA_MASTER, (uint32_t) index_b);
 	return nl_call(sock, &b, NULL);

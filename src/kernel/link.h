@@ -21,6 +21,7 @@ struct interface {
 	char name[IFNAMSIZ];	  /* inside: "eth0" */
 	char host_name[IFNAMSIZ]; /* the end outside */
 	char bridge[IFNAMSIZ];	  /* what that end is a port of */
+	char gateway_bridge[IFNAMSIZ]; /* which bridge has the gateway's addresses; "": the same */
 	uint8_t mac[MAC_LEN], gateway_mac[MAC_LEN]; /* the second: all zero when it is asked for */
 	uint32_t mtu;		  /* 0: the kernel's */
 	bool ipv6;		  /* else it is switched off */

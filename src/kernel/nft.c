@@ -233,6 +233,7 @@ static const struct {
 	[NFT_CT] = {"ct", put_ct},		   [NFT_MASK] = {"bitwise", put_mask},	     [NFT_LOOKUP] = {"lookup", put_lookup},
 	[NFT_VERDICT] = {"immediate", put_verdict}, [NFT_DNAT] = {"nat", put_dnat},	     [NFT_MASQUERADE] = {"masq", put_nothing},
 	[NFT_FIB_TYPE] = {"fib", put_fib},	   [NFT_COUNTER] = {"counter", put_nothing},
+	[NFT_NOTRACK] = {"notrack", put_nothing},
 };
 
 static void put_rule(struct nft_batch *n, const struct nft_rule *r, uint16_t flags)

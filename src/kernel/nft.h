@@ -15,7 +15,7 @@
 
 #include "kernel/netlink.h"
 
-enum nft_kind { NFT_META, NFT_SET_MARK, NFT_PAYLOAD, NFT_CMP, NFT_CT, NFT_MASK, NFT_LOOKUP, NFT_VERDICT, NFT_DNAT, NFT_MASQUERADE, NFT_FIB_TYPE, NFT_COUNTER };
+enum nft_kind { NFT_META, NFT_SET_MARK, NFT_PAYLOAD, NFT_CMP, NFT_CT, NFT_MASK, NFT_LOOKUP, NFT_VERDICT, NFT_DNAT, NFT_MASQUERADE, NFT_FIB_TYPE, NFT_COUNTER, NFT_NOTRACK };
 
 struct nft_expr {
 	enum nft_kind kind;
@@ -46,6 +46,7 @@ struct nft_expr {
 #define X_DNAT(nfproto, address, port) {.kind = NFT_DNAT, .a = (nfproto), .reg = NFT_R(address), .reg2 = NFT_R(port)}
 #define X_MASQUERADE {.kind = NFT_MASQUERADE}
 #define X_FIB_DADDR_TYPE(r) {.kind = NFT_FIB_TYPE, .reg = NFT_R(r)}
+#define X_NOTRACK {.kind = NFT_NOTRACK}
 #define X_COUNTER {.kind = NFT_COUNTER}
 
 struct nft_rule {

@@ -69,13 +69,19 @@ static void add_addresses(const struct network *n, struct bridge *b)
 		}
 }
 
+/* @end: 'd' at the first bridge, 'u' at sibling @name. */
+static void trunk_name(const struct network_room *r, const struct network *n, const char *name, char end, char ret[IFNAMSIZ])
+{
+	const char *dot = strrchr(name, '.');
+	(void) str_format(ret, IFNAMSIZ, "%s%c%.5s%s%c", r->prefix, TRUNK_LETTER, n->id, dot ? dot + 1 : "0", end); /* fits: at most two digits */
+}
+
 /* Joined to the first by a pair of its own. */
 static int join_sibling(struct network_room *r, const struct network *n, const char *name, struct err *err)
 {
 	char down[IFNAMSIZ], up[IFNAMSIZ];
-	const char *dot = strrchr(name, '.');
-	(void) str_format(down, sizeof(down), "%s%c%.5s%sd", r->prefix, TRUNK_LETTER, n->id, dot ? dot + 1 : "0"); /* fits: at most two digits */
-	(void) str_format(up, sizeof(up), "%s%c%.5s%su", r->prefix, TRUNK_LETTER, n->id, dot ? dot + 1 : "0");
+	trunk_name(r, n, name, 'd', down);
+	trunk_name(r, n, name, 'u', up);
 	int rc = link_trunk(r->route, n->bridge, down, name, up, n->mtu);
 	return rc < 0 && rc != -EEXIST ? err_sys(err, rc, "joining bridge %s of network %s to %s", name, n->name, n->bridge) : 0;
 }
@@ -132,26 +138,32 @@ int bridge_ensure(struct network_room *r, const struct network *n, const char *n
 
 int bridge_remove(struct network_room *r, const struct network *n, struct err *err)
 {
-	_cleanup_strv_ char **names = NULL;
-	int rc = 0;
-	for (unsigned k = 0; rc >= 0 && k <= SIBLINGS_MAX; k++) {
-		char name[IFNAMSIZ];
-		if (k == 0)
-			rc = strv_push(&names, n->bridge);
-		else if (str_format(name, sizeof(name), "%.12s.%u", n->bridge, k) > 0 && link_index(-1, name) > 0)
-			rc = strv_push(&names, name);
+	_cleanup_strv_ char **names = NULL, **links = NULL;
+	int rc = strv_push(&links, n->bridge);
+	for (unsigned k = 1; rc >= 0 && k <= SIBLINGS_MAX; k++) {
+		char name[IFNAMSIZ], trunk[IFNAMSIZ];
+		(void) str_format(name, sizeof(name), "%.12s.%u", n->bridge, k); /* fits */
+		if (link_index(-1, name) < 0)
+			continue;
+		trunk_name(r, n, name, 'd', trunk); /* the other end goes with it */
+		rc = strv_push(&names, name);
+		rc = rc < 0 ? rc : strv_push(&links, name);
+		rc = rc < 0 ? rc : strv_push(&links, trunk);
 	}
 	if (rc < 0)
 		return err_oom(err);
 	_cleanup_nft_ struct nft_batch b = NFT_BATCH_INIT;
 	rules_network(&b, r->table, n->bridge, rules_flags(n), true); /* so that there is something to take out */
 	rules_network(&b, r->table, n->bridge, rules_flags(n), false);
+	for (int on = 1; on >= 0; on--)
+		STRV_FOREACH(name, names)
+			rules_sibling(&b, r->table, name, on);
 	(void) pthread_mutex_lock(&r->lock);
 	rc = sockets_open(r, err);
 	if (rc >= 0) {
 		rc = nft_commit(r->nft, &b);
 		rc = rc == -ENOENT ? 0 : rc; /* no table: nothing in it */
-		rc = rc < 0 ? rc : link_delete_many(r->route, names);
+		rc = rc < 0 ? rc : link_delete_many(r->route, links);
 		if (rc < 0)
 			rc = err_sys(err, rc, "removing bridge %s", n->bridge);
 	}
@@ -169,7 +181,7 @@ int bridge_choose(struct network_room *r, const struct network *n, char ret[IFNA
 	int rc = db_query(r->db, &st, err, "SELECT name,ports FROM network_bridge WHERE network=?1 ORDER BY length(name),name", "s", n->id);
 	while (rc >= 0 && (rc = db_step(st, err)) > 0) {
 		siblings++;
-		if (!ret[0] && db_int(st, 1) < BRIDGE_PORTS_MAX)
+		if (!ret[0] && db_int(st, 1) < r->bridge_ports)
 			(void) str_copy(ret, IFNAMSIZ, db_text(st, 0) ?: ""); /* as we wrote it */
 	}
 	db_done(st);
@@ -177,7 +189,7 @@ int bridge_choose(struct network_room *r, const struct network *n, char ret[IFNA
 		return rc;
 	if (!ret[0]) {
 		if (siblings > SIBLINGS_MAX)
-			return err_set(err, ERR_QUOTA, "network %s is full: %d containers", n->name, BRIDGE_PORTS_MAX * (SIBLINGS_MAX + 1));
+			return err_set(err, ERR_QUOTA, "network %s is full: %d containers", n->name, (int) r->bridge_ports * (SIBLINGS_MAX + 1));
 		(void) str_format(ret, IFNAMSIZ, "%.12s.%u", n->bridge, (unsigned) siblings); /* fits */
 		rc = db_exec(r->db, err, "INSERT INTO network_bridge(network,name,ports) VALUES(?1,?2,0)", "ss", n->id, ret);
 	}

@@ -24,6 +24,7 @@ struct network_room {
 	char table[RULES_TABLE_MAX];
 	pthread_mutex_t lock;	    /* guards the sockets and what follows */
 	int route, nft;		    /* owned; -EBADF until they are needed */
+	uint32_t bridge_ports;	    /* most containers on one bridge */
 	bool looked;		    /* the rules were found whole once */
 };
 

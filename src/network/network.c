@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/str.h"
 #include "network/internal.h"
 
@@ -53,6 +54,11 @@ int network_open(const struct network_config *cfg, struct network_room **ret, st
 		return err_oom(err);
 	r->db = cfg->db;
 	r->route = r->nft = -EBADF;
+	r->bridge_ports = BRIDGE_PORTS_MAX;
+	const char *fewer = getenv("COFFER_BRIDGE_PORTS"); /* for tests: a bridge that is full soon */
+	uint32_t n;
+	if (fewer && parse_u32(fewer, &n) == 0 && n > 0)
+		r->bridge_ports = MIN(n, (uint32_t) BRIDGE_PORTS_MAX);
 	(void) pthread_mutex_init(&r->lock, NULL); /* cannot fail with default attributes */
 	name_room(r, cfg->state_dir);
 	*ret = r;

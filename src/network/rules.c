@@ -20,6 +20,7 @@
 #define GUARDED4 "guarded4"
 #define GUARDED6 "guarded6"
 #define ISOLATED "isolated"
+#define SIBLINGS "siblings"
 #define ENDS "senders"
 #define ENDS6 "senders6"
 #define PORTS "ports"
@@ -80,7 +81,7 @@ static const struct nft_rule bridge_rules[] = {
 
 static const struct nft_set inet_sets[] = {
 	{NETS, "i", NULL},   {INTERNAL, "i", NULL},   {PAIRS, "ii", NULL},  {MASQUERADED, "i", NULL}, {HOSTS, "i", NULL},
-	{GUARDED4, "i", NULL}, {GUARDED6, "i", NULL}, {ISOLATED, "i", NULL}, {PORTS, "p4s", "4s"}, {PORTS_ANY, "ps", "4s"}, {PORTS6, "p6s", "6s"}, {PORTS6_ANY, "ps", "6s"},
+	{GUARDED4, "i", NULL}, {GUARDED6, "i", NULL}, {ISOLATED, "i", NULL}, {SIBLINGS, "i", NULL}, {PORTS, "p4s", "4s"}, {PORTS_ANY, "ps", "4s"}, {PORTS6, "p6s", "6s"}, {PORTS6_ANY, "ps", "6s"},
 };
 
 static const struct nft_chain inet_chains[] = {
@@ -97,6 +98,8 @@ static const struct nft_chain inet_chains[] = {
 };
 
 static const struct nft_rule inet_rules[] = {
+	/* where bridges are filtered a frame comes by twice: addresses are translated at the network's first bridge alone */
+	RULE("early", IIF(0), X_IN(SIBLINGS, 0), X_NOTRACK),
 	/* the bridges route loopback addresses where a port is published: for answers to the host alone (CVE-2020-8558) */
 	RULE("early", IIF(0), X_IN(NETS, 0), FAMILY_IS(NFPROTO_IPV4, 0), DEST4(0), LOOPBACK(0), X_DROP),
 	RULE("early", IIF(0), X_IN(NETS, 0), FAMILY_IS(NFPROTO_IPV4, 0), SOURCE4(0), LOOPBACK(0), X_DROP),
@@ -257,6 +260,12 @@ void rules_network(struct nft_batch *n, const char *table, const char *bridge, u
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (flags & rows[i].flag)
 			change_name(n, on, rows[i].set, bridge);
+}
+
+void rules_sibling(struct nft_batch *n, const char *table, const char *sibling, bool on)
+{
+	nft_use(n, NFPROTO_INET, table);
+	change_name(n, on, SIBLINGS, sibling);
 }
 
 /* The link-local address that the kernel makes of a hardware address (RFC 4291 appendix A). */

@@ -45,6 +45,8 @@ void rules_drop(struct nft_batch *n, const char *table);
 int rules_are_whole(int sock, const char *table, const char *ports);
 /** rules_network() - a network whose containers are ports of @bridge. @flags: enum rules_network. */
 void rules_network(struct nft_batch *n, const char *table, const char *bridge, unsigned flags, bool on);
+/** rules_sibling() - one more bridge of a network, behind its first. */
+void rules_sibling(struct nft_batch *n, const char *table, const char *sibling, bool on);
 /** rules_endpoint() - what @i may send as. */
 void rules_endpoint(struct nft_batch *n, const char *table, const struct interface *i, bool on);
 void rules_port(struct nft_batch *n, const char *table, const struct rules_port *p, bool on);

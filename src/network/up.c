@@ -69,6 +69,15 @@ static int put_network(struct rebuild *rb, const char *id, struct err *err)
 	return MIN(rc, 0);
 }
 
+static int put_siblings(struct network_room *r, struct nft_batch *b, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(r->db, &st, err, "SELECT b.name FROM network_bridge b JOIN network n ON n.id=b.network WHERE b.name<>n.bridge", "");
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		rules_sibling(b, r->table, db_text(st, 0) ?: "", true);
+	return rc;
+}
+
 /* What one network leads to in the container of @p. */
 static int has_six(struct network_room *r, struct endpoint *p, struct err *err)
 {
@@ -113,6 +122,7 @@ static int rebuild_locked(struct network_room *r, struct err *err)
 	rules_build(&b, r->table, ports);
 	int rc = put_guards(r, &b, err);
 	rc = rc < 0 ? rc : each_id(r, "SELECT id FROM network WHERE bridge IS NOT NULL", put_network, &rb, err);
+	rc = rc < 0 ? rc : put_siblings(r, &b, err);
 	rc = rc < 0 ? rc : each_id(r, "SELECT DISTINCT container FROM network_endpoint WHERE up=1", put_container, &rb, err);
 	if (rc < 0)
 		return rc;
@@ -245,6 +255,8 @@ static int take(struct network_room *r, const struct network *n, struct endpoint
 	bridge_mac(n, p->i.gateway_mac);
 	rc = address_take(r, n, p, err);
 	rc = rc < 0 ? rc : bridge_choose(r, n, p->i.bridge, err);
+	if (rc >= 0 && !str_eq(p->i.bridge, n->bridge))
+		(void) str_copy(p->i.gateway_bridge, IFNAMSIZ, n->bridge); /* the same size */
 	rc = rc < 0 ? rc : save(r, p, err);
 	p->up = rc >= 0;
 	return rc;
@@ -304,6 +316,8 @@ static int ensure(struct network_room *r, const struct network *n, const struct 
 	rc = rc < 0 || !n->ipv6 || n->internal ? rc : forwarding_ensure(r, NETWORK_V6, err);
 	rc = rc < 0 ? rc : bridge_ensure(r, n, e->i.bridge, err);
 	rules_network(b, r->table, n->bridge, rules_flags(n), true); /* there already, but for the first: so that a table that somebody took away is missed */
+	if (!str_eq(e->i.bridge, n->bridge))
+		rules_sibling(b, r->table, e->i.bridge, true);
 	if (rc >= 0 && gateway && p->n_ports > 0)
 		rc = bridge_publishes(n, err);
 	return MIN(rc, 0);

@@ -29,7 +29,7 @@ static int read_gateway(const char *s, struct ip_addr *ret)
 static int read_one(const struct interface_spec *s, struct interface *ret, struct err *err)
 {
 	*ret = (struct interface){.mtu = s->mtu, .ipv6 = s->ipv6, .isolated = s->isolated, .hairpin = s->hairpin};
-	bool bad = copy_name(ret->name, s->name) < 0 || copy_name(ret->host_name, s->host_name) < 0 || copy_name(ret->bridge, s->bridge) < 0 || mac_parse(s->mac ?: "", ret->mac) < 0 ||
+	bool bad = copy_name(ret->name, s->name) < 0 || copy_name(ret->host_name, s->host_name) < 0 || copy_name(ret->bridge, s->bridge) < 0 || (s->gateway_bridge && copy_name(ret->gateway_bridge, s->gateway_bridge) < 0) || mac_parse(s->mac ?: "", ret->mac) < 0 ||
 		   (s->gateway_mac && mac_parse(s->gateway_mac, ret->gateway_mac) < 0) || read_gateway(s->gateway4, &ret->gateway4) < 0 || read_gateway(s->gateway6, &ret->gateway6) < 0;
 	STRV_FOREACH(a, s->addresses)
 		bad = bad || ret->n_addresses == INTERFACE_ADDRESSES_MAX || ip_parse_prefix(a, &ret->addresses[ret->n_addresses++]) < 0;

@@ -202,7 +202,7 @@ struct join_spec {
 
 /* An interface that the creator makes: a pair, the outer end a port of a bridge. Addresses as text, those with a prefix length say so. */
 struct interface_spec {
-	char *name, *host_name, *bridge; /* owned; inside, outside, whose port */
+	char *name, *host_name, *bridge, *gateway_bridge; /* owned; inside, outside, whose port, and which bridge has the gateway (NULL: the same) */
 	char *mac, *gateway_mac;	 /* owned */
 	uint32_t mtu;			 /* 0: the kernel's */
 	bool ipv6, isolated, hairpin;

@@ -38,7 +38,7 @@ static const struct field_table join_fields = TABLE(join_rows);
 
 #define IFACE(key, kind, member) FIELD(struct interface_spec, key, kind, member)
 static const struct field interface_rows[] = {
-	IFACE("name", FIELD_STR, name), IFACE("hostName", FIELD_STR, host_name), IFACE("bridge", FIELD_STR, bridge), IFACE("mac", FIELD_STR, mac), IFACE("gatewayMac", FIELD_STR, gateway_mac),
+	IFACE("name", FIELD_STR, name), IFACE("hostName", FIELD_STR, host_name), IFACE("bridge", FIELD_STR, bridge), IFACE("gatewayBridge", FIELD_STR, gateway_bridge), IFACE("mac", FIELD_STR, mac), IFACE("gatewayMac", FIELD_STR, gateway_mac),
 	IFACE("mtu", FIELD_U32, mtu), IFACE("ipv6", FIELD_BOOL, ipv6), IFACE("isolated", FIELD_BOOL, isolated), IFACE("hairpin", FIELD_BOOL, hairpin), IFACE("addresses", FIELD_STRV, addresses), IFACE("gateway4", FIELD_STR, gateway4),
 	IFACE("gateway6", FIELD_STR, gateway6),
 };

@@ -612,6 +612,37 @@ class Changes(NetworkTest):
         self.assertEqual(failures, [])
 
 
+class Siblings(NetworkTest):
+    """A bridge that is full gets a sibling: one network all the same."""
+
+    EXTRA_ENV = {"COFFER_BRIDGE_PORTS": "2"}
+
+    def test_across_bridges(self):
+        net = self.network(EnableIPv6=True)
+        cids = [self.web(net) for _ in range(5)]
+        bridges = {line.split("master ")[1].split()[0] for line in sh("ip", "-o", "link").stdout.splitlines() if re.search(r"cf[0-9a-f]{3}v", line)}
+        self.assertEqual(len(bridges), 3)
+        for a in (cids[0], cids[4]):
+            for b in cids:
+                if a != b:
+                    self.assertTrue(self.reaches(a, self.address(b, net), timeout=3))
+                    self.assertTrue(self.reaches(a, self.endpoint(b, net)["GlobalIPv6Address"], timeout=3))
+        self.serve_who(self.world.prefix, 7030)
+        self.assertEqual(self.ask(self.in_ns(cids[4]), World.ADDRESS, 7030), World.HOST)
+        # published from the last bridge, isolated from another network
+        self.web(net, host={"PortBindings": {"80/tcp": [{"HostPort": "8140"}]}})
+        self.assertTrue(connects("127.0.0.1", 8140))
+        self.assertFalse(self.reaches(self.web(), self.address(cids[4], net), timeout=0.5))
+        # places are taken again
+        self.api("DELETE", f"/containers/{cids[0]}?force=1")
+        self.web(net)
+        self.assertLessEqual(len([i for i in coffer.interfaces() if "." in i]), 3)
+        for c in self.api("GET", "/containers/json").json():
+            self.api("DELETE", f"/containers/{c['Id']}?force=1")
+        self.assertEqual(self.api("DELETE", f"/networks/{net}").status, 204)
+        self.assertEqual([i for i in coffer.interfaces() if "." in i or re.match("cf[0-9a-f]{3}t", i)], [])
+
+
 class Killed(coffer.CofferTest):
     """What a kill -9 in the middle leaves is gone after the next look."""
 
