@@ -137,6 +137,68 @@ class Docker(docker_cli.DockerTest):
         os.chmod(self.scratch, 0o755)
         return path
 
+    def test_namespaces_of_another_container(self):
+        giver, taker = self.unique("giver"), self.unique("taker")
+        self.docker("run", "-d", "--name", giver, "--network", "none", "--ipc", "shareable", "-v", "/anon", "busybox", "sh", "-c", "echo shared >/dev/shm/f; echo kept >/anon/f; " + STAYS)
+        self.addCleanup(self.docker, "rm", "-fv", giver, check=False)
+        self.assertTrue(coffer.wait_until(lambda: self.docker("exec", giver, "cat", "/anon/f", check=False).out == "kept\n", 10))
+        r = self.docker("run", "--name", taker, "--pid", f"container:{giver}", "--ipc", f"container:{giver}", "--network", f"container:{giver}", "--volumes-from", f"{giver}:ro", "busybox", "sh", "-c",
+                        "cat /dev/shm/f /anon/f; ps -o args | grep -c '^[s]h -c echo shared'; touch /anon/g", check=False)
+        self.addCleanup(self.docker, "rm", "-f", taker, check=False)
+        lines = r.out.splitlines()
+        self.assertEqual((lines, r.code), (["shared", "kept", "1"], 1), str(r))
+        self.assertIn("Read-only file system", r.err)
+        full = self.field(giver, "{{.Id}}")
+        self.assertEqual(self.field(taker, "{{.HostConfig.PidMode}} {{.HostConfig.IpcMode}} {{.HostConfig.NetworkMode}}"), " ".join([f"container:{full}"] * 3))
+        self.assertFails(self.docker("run", "--rm", "--pid", "container:nosuch", "busybox", "true", check=False), 125, "No such container: nosuch")
+        self.assertFails(self.docker("run", "--rm", "--pid", "host", "busybox", "true", check=False), 125, "allow-host-pid")
+        self.docker("kill", giver)
+        self.assertFails(self.docker("start", taker, check=False), 1, "non running container")
+
+    def test_limits_that_not_every_kernel_has(self):
+        name = self.unique("limits")
+        r = self.docker("run", "-d", "--name", name, "--network", "none", "-m", "64m", "--memory-reservation", "32m", "--memory-swappiness", "10", "--oom-score-adj", "5", "--blkio-weight", "300", "--device-cgroup-rule", "c 42:* rw",
+                        "--cgroup-parent", "team", "--annotation" if self.client != docker_cli.DEBIAN else "--label", "a=b", "busybox", "sleep", "1000")
+        self.addCleanup(self.docker, "rm", "-f", name)
+        for line in r.err.splitlines():
+            self.assertRegex(line, "^WARNING: Your kernel does not support .* discarded.$")
+        host = json.loads(self.docker("inspect", name).out)[0]["HostConfig"]
+        self.assertEqual((host["MemoryReservation"], host["OomScoreAdj"], host["CgroupParent"], host["DeviceCgroupRules"]), (32 << 20, 5, "team", ["c 42:* rw"]))
+        self.docker("update", "--blkio-weight", "400", "--memory-reservation", "16m", name)
+        self.assertEqual(json.loads(self.docker("inspect", name).out)[0]["HostConfig"]["MemoryReservation"], 16 << 20)
+        self.assertFails(self.docker("run", "--rm", "--gpus", "all", "busybox", "true", check=False), 125, "--gpus")
+
+    def test_log_drivers(self):
+        name = self.unique("logged")
+        self.docker("run", "--name", name, "--network", "none", "--label", "team=blue", "--log-opt", "labels=team", "--log-opt", "tag={{.Name}}", "busybox", "echo", "x")
+        self.addCleanup(self.docker, "rm", name)
+        self.assertEqual(self.docker("logs", "--details", name).out, f"tag={name},team=blue x\n")
+        local = self.unique("local")
+        self.docker("run", "--name", local, "--network", "none", "--log-driver", "local", "--log-opt", "max-size=1m", "busybox", "sh", "-c", "seq 3; echo err >&2")
+        self.addCleanup(self.docker, "rm", local)
+        r = self.docker("logs", "--tail", "3", local)
+        self.assertEqual(sorted(r.lines + r.err.splitlines())[-2:], ["3", "err"])
+        self.assertEqual(self.docker("logs", "-t", local).err.split(" ", 1)[1], "err\n")
+        self.assertFails(self.docker("run", "--rm", "--log-driver", "local", "--log-opt", "tag=x", "busybox", "true", check=False), 125, "unknown log opt 'tag' for local log driver")
+
+    def test_mount_options(self):
+        volume = self.unique("vol")
+        self.docker("volume", "create", volume)
+        self.addCleanup(self.docker, "volume", "rm", "-f", volume)
+        self.docker("run", "--rm", "--network", "none", "-v", f"{volume}:/v", "busybox", "sh", "-c", "mkdir /v/sub; echo in > /v/sub/f")
+        if self.client != docker_cli.DEBIAN:  # 20.10 has neither
+            self.assertEqual(self.docker("run", "--rm", "--network", "none", "--mount", f"type=volume,src={volume},dst=/m,volume-subpath=sub", "busybox", "cat", "/m/f").out, "in\n")
+            self.assertEqual(self.docker("run", "--rm", "--network", "none", "--mount", "type=bind,src=/usr/share,dst=/m,bind-recursive=disabled,readonly", "busybox", "sh", "-c", "test -d /m && echo ok").out, "ok\n")
+        self.assertFails(self.docker("run", "--rm", "--mount", f"type=volume,src={volume}x,dst=/m,volume-driver=nfs", "busybox", "true", check=False), 125, "nfs")
+        self.assertFails(self.docker("run", "--rm", "--mount", f"type=volume,src={volume}x,dst=/m,volume-opt=type=nfs", "busybox", "true", check=False), 125, "volume-opt")
+        self.assertEqual(self.docker("run", "--rm", "--network", "none", "--mount", "type=tmpfs,dst=/m,tmpfs-size=1m,tmpfs-mode=0700", "busybox", "stat", "-c", "%a", "/m").out, "700\n")
+
+    def test_stats(self):
+        name = self.unique("busy")
+        self.docker("run", "-d", "--name", name, "--network", "none", "-m", "64m", "busybox", "sh", "-c", "while :; do :; done")
+        self.addCleanup(self.docker, "rm", "-f", name)
+        self.assertRegex(self.docker("stats", "--no-stream", name).lines[1], rf"{name} +[\d.]+% +[\d.]+[KM]iB / 64MiB ")
+
     def test_run_stdin(self):
         data = os.urandom(1 << 20)
         r = self.run_rm("cat", flags=("-i",), input=data)
