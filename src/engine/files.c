@@ -114,6 +114,7 @@ static int files_do(struct engine *e, const struct files_access *a, struct files
 	req->budget = (struct files_budget) FILES_BUDGET_DEFAULT;
 	req->flags |= a->running ? FILES_RUNNING : 0u;
 	req->pid = a->live.pid;
+	(void) str_copy(req->fail_step, sizeof(req->fail_step), getenv("COFFER_FAIL_STEP") ?: ""); /* too long names no step */
 	(void) str_copy(req->user, sizeof(req->user), a->c.req->user ?: ""); /* one that does not fit does not start either */
 	run->helper = helper;
 	run->container = a->container_fd;

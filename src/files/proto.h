@@ -58,6 +58,7 @@ struct files_request {
 	struct files_budget budget;
 	char path[PATH_MAX];        /* as the client said it */
 	char user[256];             /* FILES_AS_USER: "name", "uid", "name:group" */
+	char fail_step[32];         /* fault injection: the named step of sandbox/view.c fails; "": none */
 };
 
 /* What docker tells about a path (X-Docker-Container-Path-Stat). */

@@ -94,6 +94,11 @@ static int serve_maps(pid_t pid, int sync, struct err *err)
 	return r < 0 ? err_sys(err, r, "writing the id maps") : 0;
 }
 
+static int fail_here(const struct view_args *a, const char *name, struct err *err)
+{
+	return str_eq(a->fail_step, name) ? err_set(err, ERR_SYSTEM, "made to fail by a test") : 0;
+}
+
 static int open_running(const struct view_args *a, struct view *ret, struct pidref *ret_child, struct err *err)
 {
 	int sync[2];
@@ -102,7 +107,8 @@ static int open_running(const struct view_args *a, struct view *ret, struct pidr
 	pid_t pid = process_clone(CLONE_NEWPID, -EBADF, ret_child);
 	(void) close(sync[pid == 0 ? 0 : 1]);
 	int mine = sync[pid == 0 ? 1 : 0];
-	int r = pid < 0 ? err_sys(err, (int) pid, "clone3") : pid == 0 ? enter(a, mine, ret, err) : serve_maps(pid, mine, err);
+	int r = pid < 0 ? err_sys(err, (int) pid, "clone3") : fail_here(a, pid == 0 ? "view-enter" : "view-minder", err);
+	r = r < 0 ? r : pid == 0 ? enter(a, mine, ret, err) : serve_maps(pid, mine, err);
 	(void) close(mine);
 	if (pid > 0 && r < 0) {
 		(void) process_kill(ret_child->fd, SIGKILL);
@@ -299,6 +305,6 @@ int view_open(const struct view_args *a, struct view *ret, struct pidref *ret_ch
 	b.a = a;
 	b.upper = b.lower = -EBADF;
 	b.s.bundle_fd = a->bundle_fd;
-	b.s.fail_step = getenv("COFFER_FAIL_STEP");
+	b.s.fail_step = a->fail_step;
 	return build(&b, ret, ret_child, err);
 }

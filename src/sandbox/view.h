@@ -28,6 +28,7 @@ struct view_args {
 	pid_t pid;     /* of it; verified by the caller against @pidfd */
 	int config_fd; /* borrowed; else: the container's document */
 	int bundle_fd; /* borrowed; where relative paths of the document start */
+	const char *fail_step; /* borrowed; fault injection; NULL: none */
 };
 struct view {
 	int root;         /* owned; the process's root directory too, but not with VIEW_BARE of a running one */

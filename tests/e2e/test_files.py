@@ -512,6 +512,75 @@ class Inotify:
         os.close(self.fd)
 
 
+class Faults(FilesTest):
+    """Each step that can fail does, and nothing stays; the way of older kernels to the same files."""
+
+    STOPPED = ("view-document", "view-choose", "view-lsm", "view-maps", "view-maps-done", "view-rootfs", "view-volumes", "view-hand-over", "view-await-maps", "view-ids", "view-receive", "view-root", "view-mounts",
+               "view-root-options", "view-pivot")
+
+    def restart(self, step):
+        self.daemon.stop()
+        type(self).env = dict(self.env, COFFER_FAIL_STEP=step)
+        self.addCleanup(self.restore)
+        self.start_daemon()
+
+    def restore(self):
+        if "COFFER_FAIL_STEP" in self.env:
+            type(self).env = {k: v for k, v in self.env.items() if k != "COFFER_FAIL_STEP"}
+            self.daemon.stop()
+            self.start_daemon()
+
+    def test_every_step(self):
+        """With an engine of the command's own: one a step."""
+        running, stopped = self.up(), self.create("sh")
+        self.daemon.stop()
+        self.addCleanup(self.start_daemon)
+        for args, steps in ((("cp", running + ":/etc", "-"), ("view-enter", "view-minder")), (("cp", stopped + ":/etc", "-"), self.STOPPED), (("diff", stopped), ("view-layer",))):
+            for step in steps:
+                with self.subTest(step):
+                    r = self.coffer(*args, check=False, env={"COFFER_FAIL_STEP": step})
+                    self.assertEqual((r.code, r.out), (1, ""), str(r))
+                    self.assertIn("made to fail by a test", r.err)
+            self.assertEqual(self.coffer(*args).code, 0)
+        self.assertEqual([m for m in coffer.read_text("/proc/self/mountinfo").splitlines() if self.env["COFFER_ROOT"] in m], [])
+
+    def test_overlays_of_older_kernels(self):
+        """Linux before 6.13: layers by name, in a mount namespace that ends with the helper."""
+        self.restart("feature:overlay-fd")
+        cid = self.create("sh")
+        self.put(cid, "/", pack(tree()))
+        self.assertIn("t/plain", members(self.get(cid, "/t")))
+        self.assertIn({"Path": "/t", "Kind": 1}, self.api("GET", f"/containers/{cid}/changes").json())
+        self.assertIn("t/plain", members(self.api("GET", f"/containers/{cid}/export").body))
+
+    def test_the_daemon_is_killed(self):
+        for start in (self.up, lambda: self.create("sh")):
+            cid = start()
+            self.put(cid, "/tmp", pack([Entry.file("big", bytes(24 << 20))]))
+            r = self.api.stream("GET", f"/containers/{cid}/archive?path=/tmp/big")
+            self.assertTrue(coffer.wait_until(lambda: len(self.helpers()) == 2, 15))
+            pids = self.helpers()
+            self.daemon.proc.kill()
+            self.daemon.proc.wait()
+            self.assertTrue(coffer.wait_until(lambda: not any(os.path.exists(f"/proc/{p}") for p in pids), 15))
+            r.connection.close()
+            self.start_daemon()
+            self.assertEqual(list(members(self.get(cid, "/etc/passwd"))), ["passwd"])
+
+    def test_a_container_does_not_start_while_it_is_read(self):
+        cid = self.create("sh", "-c", STAYS)
+        self.put(cid, "/tmp", pack([Entry.file("big", bytes(24 << 20))]))
+        r = self.api.stream("GET", f"/containers/{cid}/archive?path=/tmp/big")
+        self.assertTrue(coffer.wait_until(lambda: len(self.helpers()) == 2, 15))
+        c = daemon.UnixConnection(self.sock, 30)
+        c.request("POST", f"/containers/{cid}/start")
+        time.sleep(0.2)
+        self.assertEqual(self.state(cid)["Status"], "created")
+        r.connection.close()
+        self.assertEqual(c.getresponse().status, 204)
+        c.close()
+
+
 class Changes(FilesTest):
     def changes(self, cid):
         a = self.api("GET", f"/containers/{cid}/changes")

@@ -60,9 +60,10 @@ int main(void)
 		fprintf(stderr, "coffer-files is a part of coffer, not a command\n");
 		return 2;
 	}
+	req.path[sizeof(req.path) - 1] = req.user[sizeof(req.user) - 1] = req.fail_step[sizeof(req.fail_step) - 1] = '\0';
 	(void) signal(SIGPIPE, SIG_IGN); /* cannot fail; a reader that left is an error like any other */
 	const struct view_args a = {.kind = kind_of(req.job), .running = req.flags & FILES_RUNNING, .pidfd = FILES_FD_CONTAINER, .pid = req.pid, .config_fd = FILES_FD_CONTAINER,
-		.bundle_fd = FILES_FD_BUNDLE};
+		.bundle_fd = FILES_FD_BUNDLE, .fail_step = req.fail_step};
 	int r = view_open(&a, &v, &child, &err);
 	int code = r > 0 ? mind(&child) : r < 0 ? say_failed(&err) : serve(&req, &v, &err);
 	_exit(code); /* no atexit handler has anything to do here */
