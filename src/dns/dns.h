@@ -40,7 +40,7 @@ struct dns_network {
 
 struct dns_link {
 	const char *alias;  /* what this container alone calls it */
-	const char *target; /* full id of the other container; it resolves by the networks that both are on */
+	const char *target; /* a name of the other container, which may come later; it resolves by the networks that both are on */
 };
 
 struct dns_container {
@@ -58,8 +58,8 @@ struct dns_container {
  *  a fork and an exec when it has to start it. */
 int dns_ensure(int run_fd, const char *libexec_dir, struct err *err);
 
-/** dns_open() - the server's two sockets (enum dns_socket; CLOEXEC, owned by the caller) in the calling thread's network namespace, whose lo must
- *  need not be up yet: bound to a free port of DNS_ADDRESS, and an nftables rule on lo's ingress that shows them as port 53 (nothing there occupies
+/** dns_open() - the server's two sockets (enum dns_socket; CLOEXEC, owned by the caller) in the calling thread's network namespace, whose lo is
+ *  brought up: bound to a free port of DNS_ADDRESS, and an nftables rule on lo's ingress that shows them as port 53 (nothing there occupies
  *  0.0.0.0:53). Return: 0 or -errno. Context: needs CAP_NET_ADMIN there; no malloc, no lock: a child after fork may call it. */
 int dns_open(int ret[DNS_SOCKETS]);
 /** dns_open_at() - the same in the network namespace @netns_fd, for a thread of the engine's: goes there and comes back. */

@@ -15,7 +15,7 @@
 #include "dns/upstream.h"
 #include "dns/worker.h"
 
-#define IDLE_FOR (5 * USEC_PER_SEC)      /* without a container: then it ends */
+#define IDLE_FOR (2 * USEC_PER_SEC)      /* without a container: then it ends */
 #define HEALTHY_AFTER USEC_PER_SEC       /* a worker that lived so long is forked again at once */
 #define DELAY_MIN (20 * USEC_PER_MSEC)   /* one that did not is waited for, longer each time */
 #define DELAY_MAX (2 * USEC_PER_SEC)

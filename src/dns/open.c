@@ -3,7 +3,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,8 +20,7 @@ static int bound(int type, struct sockaddr_in *address)
 {
 	_cleanup_close_ int fd = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	socklen_t len = sizeof(*address);
-	const int on = 1; /* lo may come up later */
-	if (fd < 0 || setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof(on)) < 0 || bind(fd, (const struct sockaddr *) address, sizeof(*address)) < 0 || getsockname(fd, (struct sockaddr *) address, &len) < 0)
+	if (fd < 0 || bind(fd, (const struct sockaddr *) address, sizeof(*address)) < 0 || getsockname(fd, (struct sockaddr *) address, &len) < 0)
 		return -errno;
 	return take_fd(&fd);
 }
@@ -46,13 +47,26 @@ static int open_pair(int ret[DNS_SOCKETS], uint16_t *ret_port)
 	}
 }
 
+/* The address is lo's, and a socket that is bound before it is there would answer from another one. */
+static int lo_up(void)
+{
+	struct ifreq r = {.ifr_name = "lo"};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &r) < 0)
+		return -errno;
+	/* even if it is up: somebody else may be in the middle of it, with the address still to come, and setting waits for that */
+	r.ifr_flags |= IFF_UP;
+	return ioctl(fd, SIOCSIFFLAGS, &r) < 0 ? -errno : 0;
+}
+
 int dns_open(int ret[DNS_SOCKETS])
 {
 	int sockets[DNS_SOCKETS] = {-EBADF, -EBADF};
 	uint16_t port = 0;
 	struct in_addr a;
 	(void) inet_pton(AF_INET, DNS_ADDRESS, &a);
-	int r = open_pair(sockets, &port);
+	int r = lo_up();
+	r = r < 0 ? r : open_pair(sockets, &port);
 	if (r < 0)
 		return r;
 	r = lo_port_show(a, 53, port);

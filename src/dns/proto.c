@@ -27,8 +27,10 @@ void dns_told_done(struct dns_told *t)
 		free(t->stays[i].name);
 		strv_free(t->stays[i].names);
 	}
-	for (size_t i = 0; i < t->n_links; i++)
+	for (size_t i = 0; i < t->n_links; i++) {
 		free(t->links[i].name);
+		free(t->links[i].target);
+	}
 	free(t->stays);
 	free(t->links);
 	free(t->name);
@@ -80,8 +82,9 @@ static int take_link(struct dns_told *t, char **w)
 	if (!v)
 		return -ENOMEM;
 	t->links = v;
-	v[t->n_links] = (struct dns_alias) {.name = strdup(lower(w[1]))};
-	return v[t->n_links++].name ? copy_id(w[2], v[t->n_links - 1].target) : -ENOMEM;
+	struct dns_alias *l = &v[t->n_links++];
+	*l = (struct dns_alias) {.name = strdup(lower(w[1])), .target = strdup(lower(w[2]))};
+	return l->name && l->target ? 0 : -ENOMEM;
 }
 
 static int take_network(struct dns_told *t, char **w)
@@ -230,6 +233,7 @@ int dns_told_write(const struct dns_container *c, struct strbuf *out, struct err
 		strbuf_addf(out, "server %s\n", server);
 	for (size_t i = 0; i < c->n_links; i++) {
 		r = check_word(c->links[i].alias, "link", err);
+		r = r < 0 ? r : check_word(c->links[i].target, "link", err);
 		if (r < 0)
 			return r;
 		strbuf_addf(out, "link %s %s\n", c->links[i].alias, c->links[i].target);

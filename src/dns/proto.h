@@ -4,7 +4,7 @@
  *
  *	tell ID NAME               the container, and all there is to know about it
  *	server ADDRESS             a resolver for its other questions, in order; none: the host's
- *	link ALIAS ID              what it alone calls another container
+ *	link ALIAS NAME            what it alone calls another container
  *	network ID NAME external   a network that it is on, in the order in which names are looked for; or: internal
  *	address ADDRESS            its address there, one IPv4 and one IPv6 at most
  *	name NAME                  what it is called there
@@ -44,8 +44,7 @@ struct dns_stay {
 };
 
 struct dns_alias {
-	char *name; /* lower case */
-	char target[ID_LEN + 1];
+	char *name, *target; /* lower case */
 };
 
 /* A message, read. */

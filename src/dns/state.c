@@ -239,19 +239,19 @@ static bool find_on(const struct dns_state *st, const char *network, const char 
 	return ret->n > 0;
 }
 
-/* A link leads to one container, over the first network that both are on. */
+static bool find_plain(const struct dns_state *st, const struct dns_member *m, const char *name, struct dns_found *ret)
+{
+	for (size_t i = 0; i < m->told.n_stays; i++)
+		if (find_on(st, m->told.stays[i].id, name, ret))
+			return true;
+	return false;
+}
+
 static bool find_link(const struct dns_state *st, const struct dns_member *m, const char *name, struct dns_found *ret)
 {
-	for (size_t i = 0; i < m->told.n_links; i++) {
-		const struct dns_alias *l = &m->told.links[i];
-		const struct dns_member *to = str_eq(l->name, name) ? dns_state_get(st, l->target) : NULL;
-		for (size_t a = 0; to && a < m->told.n_stays; a++)
-			for (size_t b = 0; b < to->told.n_stays; b++)
-				if (str_eq(m->told.stays[a].id, to->told.stays[b].id)) {
-					ret->stays[ret->n++] = &to->told.stays[b];
-					return true;
-				}
-	}
+	for (size_t i = 0; i < m->told.n_links; i++)
+		if (str_eq(m->told.links[i].name, name) && find_plain(st, m, m->told.links[i].target, ret))
+			return true;
 	return false;
 }
 
@@ -270,11 +270,8 @@ static bool find_full(const struct dns_state *st, const struct dns_stay *s, cons
 bool dns_state_find(const struct dns_state *st, const struct dns_member *m, const char *name, struct dns_found *ret)
 {
 	ret->n = 0;
-	if (find_link(st, m, name, ret))
+	if (find_link(st, m, name, ret) || find_plain(st, m, name, ret))
 		return true;
-	for (size_t i = 0; i < m->told.n_stays; i++)
-		if (find_on(st, m->told.stays[i].id, name, ret))
-			return true;
 	for (size_t i = 0; i < m->told.n_stays; i++)
 		if (find_full(st, &m->told.stays[i], name, ret))
 			return true;

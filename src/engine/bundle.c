@@ -9,6 +9,7 @@
 #include <glob.h>
 
 #include "base/num.h"
+#include "engine/naming.h"
 #include "engine/networking.h"
 #include "engine/share.h"
 #include "sandbox/defaults.h"
@@ -264,6 +265,8 @@ static int bundle_ext(const struct bundle_plan *b, const struct security *sec, s
 	x->lock_userns = !c->req->privileged && b->map;
 	x->create_cwd = true;
 	if (networking_spec(b->networks, x) < 0)
+		return -ENOMEM;
+	if (b->naming && b->naming->served && (dup_into(&x->dns_run, b->run_dir) < 0 || dup_into(&x->dns_id, c->id) < 0))
 		return -ENOMEM;
 	x->ephemeral = b->c->req->auto_remove;
 	return 0;

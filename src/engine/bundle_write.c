@@ -8,13 +8,12 @@
 #include <unistd.h>
 
 #include "base/fault.h"
-#include "engine/etc.h"
 #include "engine/internal.h"
+#include "engine/naming.h"
 #include "engine/share.h"
 #include "seccomp/cache.h"
 
 #define CONFIG_MAX (4u << 20)
-#define HOST_FILE_MAX 65536
 
 int bundle_open(struct engine *e, const char *id)
 {
@@ -77,25 +76,6 @@ int seccomp_prepare(struct engine *e, const struct container_request *req, char 
 
 /* Generated files */
 
-/* hosts, hostname, resolv.conf */
-static int write_etc(int dir, const struct container *c, struct err *err)
-{
-	_cleanup_free_ char *hosts = NULL, *resolv = NULL;
-	char hostname[65];
-	struct etc e = {.resolver = ETC_RESOLVER_NONE, .req = c->req, .hostname = hostname};
-	hostname_of(c, hostname);
-	if (network_is_host(c->req)) {
-		e.resolver = ETC_RESOLVER_HOST;
-		e.gateway[0] = "127.0.0.1";
-		e.gateway[1] = "::1";
-		if (read_file(AT_FDCWD, "/etc/hosts", HOST_FILE_MAX, &hosts) >= 0) /* a host may do without */
-			e.host_hosts = hosts;
-		if (read_file(AT_FDCWD, "/etc/resolv.conf", HOST_FILE_MAX, &resolv) >= 0)
-			e.host_resolv = resolv;
-	}
-	return etc_write(dir, &e, err);
-}
-
 static int write_config(int dir, const struct bundle_plan *b, struct err *err)
 {
 	_cleanup_runtime_spec_ struct runtime_spec *s = NULL;
@@ -113,7 +93,7 @@ static int write_all_files(int dir, const struct bundle_plan *b, struct err *err
 {
 	static const char *const seen[] = {"hosts", "hostname", "resolv.conf"}; /* by the container */
 	int rc = write_config(dir, b, err);
-	rc = rc < 0 ? rc : write_etc(dir, b->c, err);
+	rc = rc < 0 ? rc : etc_write(dir, &b->naming->etc, err);
 	return rc < 0 ? rc : labels_bundle(b->labels, dir, seen, ARRAY_LEN(seen), err);
 }
 
@@ -242,7 +222,7 @@ int bundle_begin(struct engine *e, const char *id, struct err *err)
 	return dir < 0 ? err_sys(err, dir, "making the bundle") : 0;
 }
 
-int bundle_write(struct engine *e, const struct container *c, const struct network_plan *networks, struct err *err)
+int bundle_write(struct engine *e, const struct container *c, const struct network_plan *networks, const struct naming *naming, struct err *err)
 {
 	_cleanup_strv_ char **layers = NULL, **targets = NULL, **names = NULL, **paths = NULL;
 	char seccomp[MONITOR_PATH_MAX], profile[32], hash[65];
@@ -272,7 +252,7 @@ int bundle_write(struct engine *e, const struct container *c, const struct netwo
 	if (rc < 0)
 		return rc;
 	struct bundle_plan b = {
-		.c = c, .networks = networks, .shares = &shares, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir, .runtime = foreign ? runtime : NULL,
+		.c = c, .networks = networks, .naming = naming, .run_dir = e->run_dir, .shares = &shares, .labels = &labels, .map = c->idmap ? &map : NULL, .layers = layers, .state_dir = e->state_dir, .bundle_dir = bundle, .libexec_dir = e->libexec_dir, .runtime = foreign ? runtime : NULL,
 		.seccomp_path = seccomp[0] ? seccomp : NULL, .seccomp_name = profile, .seccomp_hash = hash[0] ? hash : NULL, .seccomp_flags = flags, .volume_targets = targets, .volume_paths = paths,
 	};
 	_cleanup_close_ int top = mkdir_open_at(e->run_fd, "containers", 0700);

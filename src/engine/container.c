@@ -177,7 +177,8 @@ int containers_load(struct engine *e, const char *tenant, struct container **ret
 	_cleanup_stmt_ struct db_stmt *st = NULL;
 	struct container *list = NULL;
 	size_t n = 0;
-	int rc = db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE tenant=?1 ORDER BY created_ns DESC, id", "s", tenant);
+	int rc = tenant ? db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container WHERE tenant=?1 ORDER BY created_ns DESC, id", "s", tenant)
+			: db_query(e->db, &st, err, "SELECT " COLUMNS " FROM container ORDER BY created_ns DESC, id", "");
 	while (rc >= 0 && (rc = db_step(st, err)) > 0)
 		rc = append_row(e, st, &list, &n, err);
 	if (rc < 0) {

@@ -272,6 +272,8 @@ int engine_network_connect(struct engine *e, const struct caller *c, const char 
 int engine_network_disconnect(struct engine *e, const struct caller *c, const char *ref, const char *container, bool force, struct err *err);
 /** engine_network_watcher() - the packet filter is mended when somebody takes parts of it away, until @stop_fd is readable. For a thread of a daemon. */
 void engine_network_watcher(struct engine *e, int stop_fd);
+/** engine_names_watcher() - a name server that is killed is started again, until @stop_fd is readable. For a thread of a daemon. */
+void engine_names_watcher(struct engine *e, int stop_fd);
 
 /* Events. */
 struct events_request {

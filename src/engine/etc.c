@@ -284,13 +284,28 @@ static void copy_others(const char *text, struct strbuf *gone, struct strbuf *ou
 		strbuf_addc(out, '\n');
 }
 
-static int rewrite(int dir, const struct strbuf *b, struct err *err)
+static int rewrite(int dir, const char *name, const struct strbuf *b, struct err *err)
 {
-	_cleanup_close_ int fd = openat(dir, "hosts", O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	int r = fd < 0 ? -errno : write_all(fd, b->s, b->len);
 	if (r >= 0 && ftruncate(fd, (off_t) b->len) < 0) /* after the write: whoever reads meanwhile finds a whole file, or an old tail */
 		r = -errno;
-	return r < 0 ? err_sys(err, r, "changing 'hosts' of the container") : 0;
+	return r < 0 ? err_sys(err, r, "changing '%s' of the container", name) : 0;
+}
+
+/* From resolvers of the host's to coffer-dns, which answers for both; what the container made of the file stays. There is no way back before its end. */
+static int update_resolv(int dir, const struct etc *before, const struct etc *after, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf was = STRBUF_INIT(FILE_MAX), is = STRBUF_INIT(FILE_MAX);
+	_cleanup_free_ char *text = NULL;
+	if (after->resolver != ETC_RESOLVER_OWN || before->resolver == ETC_RESOLVER_OWN)
+		return 0;
+	int r = etc_resolv(before, &was, err);
+	r = r < 0 ? r : etc_resolv(after, &is, err);
+	if (r < 0)
+		return r;
+	ssize_t n = read_file(dir, "resolv.conf", FILE_MAX, &text);
+	return n < 0 || (size_t) n != was.len || memcmp(text, was.s, was.len) != 0 ? 0 : rewrite(dir, "resolv.conf", &is, err);
 }
 
 int etc_update(int dir, const struct etc *before, const struct etc *after, struct err *err)
@@ -317,5 +332,6 @@ int etc_update(int dir, const struct etc *before, const struct etc *after, struc
 	}
 	if (strbuf_err(&gone) < 0 || strbuf_err(&fresh) < 0)
 		return err_sys(err, strbuf_err(&gone) < 0 ? strbuf_err(&gone) : strbuf_err(&fresh), "changing 'hosts' of the container");
-	return rewrite(dir, &fresh, err);
+	int r = rewrite(dir, "hosts", &fresh, err);
+	return r < 0 ? r : update_resolv(dir, before, after, err);
 }

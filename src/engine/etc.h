@@ -50,5 +50,6 @@ int etc_resolv(const struct etc *e, struct strbuf *out, struct err *err);
 bool etc_needs_server(const struct etc *e);
 /** etc_write() - make the three files in the bundle @dir. */
 int etc_write(int dir, const struct etc *e, struct err *err);
-/** etc_update() - from the lines of @before to those of @after in hosts, in place; other lines stay. Missing files are fine: it has ended. */
+/** etc_update() - from the lines of @before to those of @after in hosts, in place; other lines stay; and resolv.conf when coffer-dns is to be asked from now
+ *  on. Missing files are fine: it has ended. */
 int etc_update(int dir, const struct etc *before, const struct etc *after, struct err *err);

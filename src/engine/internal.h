@@ -32,6 +32,7 @@ struct events;
 struct mailbox;
 struct exec;
 struct pending;
+struct naming;
 struct network_plan;
 struct network_room;
 struct network_view;
@@ -107,7 +108,7 @@ int container_load(struct engine *e, const char *id, struct container *ret, stru
 /** containers_load() - every row of @tenant, newest first. *@ret: for containers_free(), *@ret_n of them. */
 int containers_load(struct engine *e, const char *tenant, struct container **ret, size_t *ret_n, struct err *err);
 void containers_free(struct container *list, size_t n);
-/** container_each() - @fn for every row of @tenant as they were at the call, newest first, until it returns non-zero. Return: that, or 0. */
+/** container_each() - @fn for every row of @tenant (NULL: of all) as they were at the call, newest first, until it returns non-zero. Return: that, or 0. */
 int container_each(struct engine *e, const char *tenant, int (*fn)(void *ctx, struct container *c, struct err *err), void *ctx, struct err *err);
 /** container_own_request() - a copy of @c's request that may be changed; c->req is that one from now on. *@ret: borrowed. */
 int container_own_request(struct container *c, struct container_request **ret, struct err *err);
@@ -357,11 +358,12 @@ struct shares;
 struct bundle_plan {
 	const struct container *c;
 	const struct network_plan *networks; /* NULL: none */
+	const struct naming *naming;   /* NULL: nobody is to be asked for names */
 	const struct shares *shares;   /* namespaces of others; NULL: none */
 	const struct idrange_map *map; /* NULL: the host's user namespace */
 	char *const *layers;	       /* topmost first */
 	const struct labels *labels;   /* of the LSM; NULL: none */
-	const char *state_dir, *bundle_dir, *libexec_dir; /* absolute */
+	const char *state_dir, *run_dir, *bundle_dir, *libexec_dir; /* absolute */
 	const char *runtime; /* absolute path of a foreign one; NULL: the sandbox */
 	const char *seccomp_path, *seccomp_name, *seccomp_hash; /* NULL path: none */
 	uint32_t seccomp_flags;
@@ -375,7 +377,7 @@ int bundle_process(const struct bundle_plan *b, struct runtime_spec *s, struct e
 /** bundle_begin() - the directory alone, empty. */
 int bundle_begin(struct engine *e, const char *id, struct err *err);
 /** bundle_write() - the directory with config.json and generated files. Nothing stays on failure. */
-int bundle_write(struct engine *e, const struct container *c, const struct network_plan *networks, struct err *err);
+int bundle_write(struct engine *e, const struct container *c, const struct network_plan *networks, const struct naming *naming, struct err *err);
 /** bundle_document() - the same document for a view of @c's files (sandbox/view.h), as text; of one that does not run (@running: nothing is touched) its
  *  directories are made. With the lock held unless @running. */
 int bundle_document(struct engine *e, const struct container *c, bool running, struct strbuf *out, struct err *err);

@@ -6,9 +6,12 @@
 #include <stdio.h>
 
 #include "base/fault.h"
+#include "base/fd.h"
 #include "base/ip.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "engine/events.h"
+#include "engine/naming.h"
 #include "engine/networking.h"
 #include "engine/share.h"
 
@@ -209,6 +212,8 @@ int engine_network_create(struct engine *e, const struct caller *caller, const s
 	if (rc < 0)
 		return rc;
 	memcpy(ret_id, n.id, sizeof(n.id));
+	struct err ignored;
+	(void) dns_ensure(e->run_fd, e->libexec_dir, &ignored); /* so that no start waits for it; one that needs it tells why it is not there */
 	event_object(e, caller->tenant, "network", "create", n.id, "name", n.name, "type", n.driver, NULL);
 	return 0;
 }
@@ -559,6 +564,14 @@ static int delete_endpoint(struct engine *e, const struct endpoint *p, struct er
 	return db_commit(e->db, err);
 }
 
+/* What a running container and the others see of a change that is done: it is not taken back for a name. */
+static void rename_all(struct engine *e, const struct container *c, const struct naming *before, int netns)
+{
+	struct err err = {0};
+	if (naming_changed(e, c, before, netns, &err) < 0)
+		log_warn("names of container %s: %s, ignoring", c->name, err.msg);
+}
+
 /* With the container's lock held. */
 static int connect_locked(struct engine *e, struct container *c, const struct network *n, const struct endpoint_request *q, struct err *err)
 {
@@ -570,13 +583,16 @@ static int connect_locked(struct engine *e, struct container *c, const struct ne
 	rc = rc < 0 ? rc : insert_endpoint(e, &p, err);
 	rc = rc < 0 ? rc : fault_point("engine.connect.inserted", err);
 	if (rc >= 0 && info.state == RUN_RUNNING) {
+		_cleanup_naming_ struct naming before = {0};
 		_cleanup_close_ int netns = open_netns(&info);
-		rc = netns < 0 ? err_sys(err, netns, "opening the container's network namespace") : network_plug(e->networks, netns, &p, err);
+		rc = naming_current(e, c, &before, err);
+		rc = rc < 0 ? rc : netns < 0 ? err_sys(err, netns, "opening the container's network namespace") : network_plug(e->networks, netns, &p, err);
 		rc = rc < 0 ? rc : fault_point("engine.connect.plugged", err);
 		if (rc < 0) {
 			struct err ignored;
 			(void) delete_endpoint(e, &p, &ignored); /* the first failure is told */
-		}
+		} else
+			rename_all(e, c, &before, netns);
 	}
 	endpoint_done(&p);
 	return rc;
@@ -594,12 +610,16 @@ static int disconnect_locked(struct engine *e, struct container *c, const struct
 			p = &all.v[i];
 	if (rc >= 0 && !p)
 		rc = err_set(err, ERR_DENIED, "container %.128s is not connected to network %.128s", c->name, n->name);
+	_cleanup_naming_ struct naming before = {0};
+	_cleanup_close_ int netns = rc >= 0 && info.state == RUN_RUNNING ? open_netns(&info) : -EBADF;
+	rc = rc < 0 || netns < 0 ? rc : naming_load(e, c, all.v, all.n, &before, err);
 	if (rc >= 0 && p->up) {
-		_cleanup_close_ int netns = info.state == RUN_RUNNING ? open_netns(&info) : -EBADF;
 		rc = network_unplug(e->networks, netns, p, err);
 		rc = rc < 0 ? rc : fault_point("engine.disconnect.unplugged", err);
 	}
 	rc = rc < 0 ? rc : delete_endpoint(e, p, err);
+	if (rc >= 0 && netns >= 0)
+		rename_all(e, c, &before, netns);
 	networking_endpoints_done(&all);
 	return rc;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A new name: one row, under the container's lock. */
 #include "base/fault.h"
+#include "base/log.h"
 #include "engine/events.h"
 #include "engine/internal.h"
+#include "engine/naming.h"
 
 static int check_name(const char *name, struct err *err)
 {
@@ -44,6 +46,11 @@ static int rename_locked(struct engine *e, struct container *c, const char *name
 		*err = why;
 		return rc;
 	}
+	struct run_info info;
+	struct naming naming = {0};
+	if (networking_has(c->req) && state_peek(e, c, &info, NULL) >= 0 && info.state == RUN_RUNNING && naming_current(e, c, &naming, &why) >= 0 && naming_tell(e, &naming, &why) < 0)
+		log_warn("names of container %s: %s, ignoring", c->name, why.msg);
+	naming_done(&naming);
 	event_container(e, c, "rename", "oldName", with_slash, NULL);
 	return 0;
 }

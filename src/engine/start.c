@@ -13,6 +13,7 @@
 #include "engine/events.h"
 #include "engine/health.h"
 #include "engine/internal.h"
+#include "engine/naming.h"
 #include "engine/networking.h"
 #include "sandbox/sandbox.h"
 
@@ -119,6 +120,7 @@ static void undo(struct engine *e, struct container *c, bool again, const struct
 	struct err ignored;
 	cgroup_path_of(c, cgroup);
 	fault_mark("engine.undo.begin");
+	naming_forget(e, c);
 	(void) networking_down(e, c, &ignored);
 	fault_mark("engine.undo.network");
 	(void) sandbox_cleanup(cgroup, &ignored);
@@ -169,6 +171,7 @@ static int launch(struct engine *e, struct container *c, const struct network_pl
 static int start_stopped(struct engine *e, const struct caller *caller, struct container *c, bool again, struct err *err)
 {
 	_cleanup_network_plan_ struct network_plan networks = {0};
+	_cleanup_naming_ struct naming naming = {0};
 	if (c->error) { /* of an earlier try */
 		free(c->error);
 		c->error = NULL;
@@ -178,9 +181,12 @@ static int start_stopped(struct engine *e, const struct caller *caller, struct c
 	/* the bundle's directory first: by that a start that is cut off is seen, and what it took is given back */
 	rc = rc < 0 || !networking_has(c->req) ? rc : bundle_begin(e, c->id, err);
 	rc = rc < 0 ? rc : networking_up(e, c, &networks, err);
-	rc = rc < 0 ? rc : bundle_write(e, c, &networks, err);
+	rc = rc < 0 ? rc : naming_load(e, c, networks.endpoints, networks.n, &naming, err);
+	rc = rc < 0 ? rc : bundle_write(e, c, &networks, &naming, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.bundle", err);
 	rc = rc < 0 ? rc : health_prepare(e, c, err);
+	rc = rc < 0 ? rc : naming_tell(e, &naming, err);
+	rc = rc < 0 ? rc : fault_point("engine.start.named", err);
 	rc = rc < 0 ? rc : restart_row_started(e, c, again, err);
 	rc = rc < 0 ? rc : launch(e, c, &networks, err);
 	if (rc < 0) {

@@ -22,6 +22,7 @@
 #include "engine/events.h"
 #include "engine/health.h"
 #include "engine/internal.h"
+#include "engine/naming.h"
 #include "engine/networking.h"
 #include "kernel/process.h"
 #include "sandbox/sandbox.h"
@@ -188,6 +189,7 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	int rc = take_facts(e, dir, c, err);
 	cgroup_path_of(c, cgroup);
 	rc = rc < 0 ? rc : fault_point("engine.reap.facts", err);
+	naming_forget(e, c);
 	rc = rc < 0 ? rc : networking_down(e, c, err);
 	rc = rc < 0 ? rc : fault_point("engine.reap.network", err);
 	rc = rc < 0 ? rc : sandbox_cleanup(cgroup, err);

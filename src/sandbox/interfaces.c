@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/ip.h"
+#include "dns/dns.h"
 #include "kernel/link.h"
 #include "kernel/netlink.h"
 #include "sandbox/internal.h"
@@ -87,12 +88,31 @@ static int open_netns(pid_t pid)
 	return fd < 0 ? -errno : fd;
 }
 
+/* The engine's name server gets its sockets. One that was killed a moment ago is told again by whoever starts another. */
+static int give_sockets(const struct coffer_ext *ext, int ns, struct err *err)
+{
+	int sockets[DNS_SOCKETS];
+	if (str_empty(ext->dns_run) || str_empty(ext->dns_id))
+		return 0;
+	_cleanup_close_ int run = open(ext->dns_run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (run < 0)
+		return err_sys(err, -errno, "opening '%s'", ext->dns_run);
+	int r = dns_open_at(ns, sockets);
+	if (r < 0)
+		return err_sys(err, r, "opening the name server's sockets");
+	r = dns_give(run, ext->dns_id, sockets);
+	for (int i = 0; i < DNS_SOCKETS; i++)
+		safe_close(sockets[i]);
+	return r < 0 && r != -ECONNREFUSED ? err_sys(err, r, "giving the name server its sockets") : 0;
+}
+
 int interfaces_make(struct sandbox *s, struct err *err)
 {
 	if (s->ext->n_interfaces == 0)
 		return 0;
 	_cleanup_close_ int ns = open_netns(s->child.pid);
-	return make(s->ext, ns, err);
+	int r = make(s->ext, ns, err);
+	return r < 0 ? r : give_sockets(s->ext, ns, err);
 }
 
 int interfaces_settle(struct sandbox *s, struct err *err)
@@ -106,6 +126,7 @@ int interfaces_give(const struct coffer_ext *ext, pid_t pid, struct err *err)
 		return 0;
 	_cleanup_close_ int ns = open_netns(pid), own = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r = make(ext, ns, err);
+	r = r < 0 ? r : give_sockets(ext, ns, err);
 	if (r < 0)
 		return r;
 	if (own < 0 || proc < 0 || setns(ns, CLONE_NEWNET) < 0)

@@ -230,6 +230,7 @@ struct coffer_ext {
 	bool create_cwd;      /* make process.cwd inside the rootfs when it is missing */
 	char *runtime;        /* owned; absolute path of the foreign runtime that starts the container; NULL: the sandbox itself */
 	struct interface_spec *interfaces; /* owned */
+	char *dns_run, *dns_id; /* owned; the name server's sockets are opened in the network namespace and given to it, by this run directory and under this id; NULL: no */
 	size_t n_interfaces;
 	bool ephemeral;       /* the writable layer goes with the container: never synced, never mounted again */
 	struct join_spec *joins; /* owned */

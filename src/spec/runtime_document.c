@@ -65,6 +65,8 @@ static const struct field coffer_rows[] = {
 	EXT("ephemeral", FIELD_BOOL, ephemeral),
 	FIELD(struct coffer_ext, "joins", FIELD_LIST, joins, LIST_OF(struct coffer_ext, joins, n_joins, join_fields, NS_KIND_MAX_)),
 	EXT("shmFrom", FIELD_STR, shm_from),
+	EXT("dnsRun", FIELD_STR, dns_run),
+	EXT("dnsId", FIELD_STR, dns_id),
 	EXT("interfaces", FIELD_LIST, interfaces, LIST_OF(struct coffer_ext, interfaces, n_interfaces, interface_fields, INTERFACES_MAX)),
 };
 const struct field_table spec_coffer_fields = TABLE(coffer_rows);

@@ -177,7 +177,7 @@ class Names(DnsTest):
         super().setUpClass()
         cls.web, cls.db, cls.alone = cls.space("nameserver 127.0.0.11\noptions ndots:0\n"), cls.space(), cls.space()
         cls.tell(1, "web", [("front", "10.0.0.2 fd00::2", ["web", "www", "0000000000aa"], "external")], cls.web)
-        cls.tell(2, "db", [("back", "10.1.0.2", ["db", "data"], "internal"), ("front", "10.0.0.3", ["db", "data", "sql"], "external")], cls.db, extra=f"link shop {full_id(1)}\n")
+        cls.tell(2, "db", [("back", "10.1.0.2", ["db", "data"], "internal"), ("front", "10.0.0.3", ["db", "data", "sql"], "external")], cls.db, extra="link shop web\n")
         cls.tell(3, "alone", [("back", "10.1.0.3", ["alone"], "internal")], cls.alone)
 
     def test_names_are_those_of_shared_networks(self):

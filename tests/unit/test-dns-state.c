@@ -47,7 +47,7 @@ static bool finds(struct dns_state *st, const struct dns_member *m, const char *
 }
 
 #define WEB "tell " ID("1") " Web\nnetwork " NET_A " front external\naddress 10.0.0.2\nname Web\nname www\n"
-#define DB "tell " ID("2") " db\nlink Shop " ID("1") "\nnetwork " NET_B " back.end internal\naddress 10.1.0.2\naddress fd01::2\nname db\nnetwork " NET_A \
+#define DB "tell " ID("2") " db\nlink Shop WWW\nnetwork " NET_B " back.end internal\naddress 10.1.0.2\naddress fd01::2\nname db\nnetwork " NET_A \
 	   " front external\naddress 10.0.0.3\nname db\nname data\n"
 #define ALONE "tell " ID("3") " alone\nnetwork " NET_B " back.end internal\naddress 10.1.0.3\nname alone\n"
 
@@ -123,7 +123,7 @@ static void messages_refused(void **state)
 		"", "tell\n", "tell x web\n", "tell " ID("1") "\n", "tell " ID("1") " web", "tell " ID("1") " a b\n", "tell " ID("1") "  web\n", "name web\n",
 		WEB "tell " ID("1") " web\n", WEB "forget " ID("1") "\n", "forget " ID("1") "\nname x\n", "forget ../../x\n", "watch now\n", WEB "nonsense\n",
 		"tell " ID("1") " web\naddress 10.0.0.2\n", "tell " ID("1") " web\nname web\n", WEB "address 10.0.0.3\n", WEB "server localhost\n", WEB "address 10.0.0.2/16\n",
-		WEB "network " NET_B " x sometimes\n", WEB "link db x\n", WEB "server 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\n"
+		WEB "network " NET_B " x sometimes\n", WEB "link db\n", WEB "server 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\n"
 		"server 1.1.1.1\nserver 1.1.1.1\nserver 1.1.1.1\n", "tell " ID("1") " a\x01z\n",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -144,12 +144,14 @@ static void writing_refuses_injection(void **state)
 		struct err err = {0};
 		char *names[] = {(char *) bad[i], NULL};
 		const struct dns_network n = {.id = NET_A, .name = "front", .names = names};
-		const struct dns_link l = {.alias = bad[i], .target = ID("2")};
+		const struct dns_link l = {.alias = bad[i], .target = "db"}, m = {.alias = "db", .target = bad[i]};
 		const struct dns_container by_alias = {.id = ID("1"), .name = "web", .networks = &n, .n_networks = 1};
 		const struct dns_container by_link = {.id = ID("1"), .name = "web", .links = &l, .n_links = 1};
+		const struct dns_container by_target = {.id = ID("1"), .name = "web", .links = &m, .n_links = 1};
 		const struct dns_container by_name = {.id = ID("1"), .name = bad[i]};
 		assert_int_equal(dns_told_write(&by_alias, &out, &err), -EINVAL);
 		assert_int_equal(dns_told_write(&by_link, &out, &err), -EINVAL);
+		assert_int_equal(dns_told_write(&by_target, &out, &err), -EINVAL);
 		assert_int_equal(dns_told_write(&by_name, &out, &err), -EINVAL);
 	}
 }

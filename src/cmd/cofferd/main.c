@@ -191,7 +191,7 @@ static void helper_end(struct helper *h)
 /* Serve until a signal. The helpers see the same signal. */
 static int serve(struct engine *e, const struct listeners *l, int stop_fd, struct err *err)
 {
-	struct helper helpers[] = {{e, stop_fd, engine_tidier}, {e, stop_fd, engine_restarter}, {e, stop_fd, engine_network_watcher}};
+	struct helper helpers[] = {{e, stop_fd, engine_tidier}, {e, stop_fd, engine_restarter}, {e, stop_fd, engine_network_watcher}, {e, stop_fd, engine_names_watcher}};
 	int r = 0;
 	for (size_t i = 0; r >= 0 && i < ARRAY_LEN(helpers); i++)
 		r = helper_start(&helpers[i], err);
