@@ -33,16 +33,26 @@ static int address(struct sockaddr_un *sa, int dir, const char *name)
 	return str_format(sa->sun_path, sizeof(sa->sun_path), "/proc/self/fd/%d/%s", dir, name);
 }
 
+/* A monitor's word on a container's health, in place of an event. */
+static bool take_note(struct engine *e, const char *buf, size_t n)
+{
+	struct monitor_note note;
+	if (n != sizeof(note))
+		return false;
+	memcpy(&note, buf, sizeof(note));
+	if (note.magic != MONITOR_NOTE_MAGIC)
+		return false;
+	health_note(e, &note);
+	return true;
+}
+
 static void take_one(struct engine *e, const struct mailbox *m, char *buf)
 {
 	ssize_t n = recv(m->fd, buf, MESSAGE_MAX, MSG_DONTWAIT);
 	if (n <= 0)
 		return;
-	struct monitor_note note;
-	if ((size_t) n == sizeof(note) && (memcpy(&note, buf, sizeof(note)), note.magic == MONITOR_NOTE_MAGIC)) {
-		health_note(e, &note);
+	if (take_note(e, buf, (size_t) n))
 		return;
-	}
 	buf[n] = '\0';
 	size_t tenant = strlen(buf);
 	if ((size_t) n > tenant + 1)

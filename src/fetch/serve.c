@@ -367,7 +367,8 @@ int fetch_serve(const struct fetch_setup *setup, const struct fetch_secrets *sec
 		r = run_request(&x) < 0 ? -EPIPE : 1;
 		x.out = safe_close(x.out);
 		x.body = safe_close(x.body);
-		explicit_bzero(x.q, sizeof(*x.q));
+		if (x.q) /* it is; gcc does not see it beside the sanitizers */
+			explicit_bzero(x.q, sizeof(*x.q));
 	}
 	return r < 0;
 }
