@@ -41,7 +41,7 @@ static int count_images(struct engine *e, const char *tenant, int64_t *ret, stru
 
 static void write_plugins(struct json_writer *w)
 {
-	static const char *const volume[] = {"local", NULL}, *const network[] = {"host", "none", NULL}, *const log[] = {"json-file", "local", "none", NULL};
+	static const char *const volume[] = {"local", NULL}, *const network[] = {"bridge", "host", "null", NULL}, *const log[] = {"json-file", "local", "none", NULL};
 	jw_obj(w, "Plugins");
 	jw_strv(w, "Volume", (char *const *) volume);
 	jw_strv(w, "Network", (char *const *) network);

@@ -8,6 +8,7 @@
 #include "base/fault.h"
 #include "base/ip.h"
 #include "base/num.h"
+#include "engine/events.h"
 #include "engine/share.h"
 
 bool networking_has(const struct container_request *r)
@@ -385,6 +386,19 @@ int networking_up(struct engine *e, const struct container *c, struct network_pl
 int networking_down(struct engine *e, const struct container *c, struct err *err)
 {
 	return networking_has(c->req) ? network_down(e->networks, c->id, err) : 0;
+}
+
+void networking_tell(struct engine *e, const struct container *c, const char *action)
+{
+	struct endpoints p = {0};
+	if (!networking_has(c->req) || endpoints_of(e->networks, c->id, &p.v, &p.n, NULL) < 0)
+		return; /* what is done is done */
+	for (size_t i = 0; i < p.n; i++) {
+		_cleanup_network_ struct network n = {0};
+		if (network_load(e->networks, p.v[i].network, &n, NULL) > 0)
+			event_object(e, c->tenant, "network", action, n.id, "container", c->id, "name", n.name, "type", n.driver, NULL);
+	}
+	networking_endpoints_done(&p);
 }
 
 static int dup_text(char **ret, const char *s)

@@ -32,6 +32,8 @@ int networking_endpoint(const struct container *c, const struct network *n, cons
 int networking_up(struct engine *e, const struct container *c, struct network_plan *ret, struct err *err);
 /** networking_down() - after the end; again is fine. */
 int networking_down(struct engine *e, const struct container *c, struct err *err);
+/** networking_tell() - "connect" or "disconnect" of every network that @c is on. */
+void networking_tell(struct engine *e, const struct container *c, const char *action);
 /** networking_spec() - the interfaces of the document. */
 int networking_spec(const struct network_plan *p, struct coffer_ext *x);
 /** networking_hold() - the ports' sockets to the monitor, which keeps them for as long as the container runs. */

@@ -194,6 +194,7 @@ static int start_stopped(struct engine *e, const struct caller *caller, struct c
 		return rc;
 	}
 	fault_mark("engine.start.watched");
+	networking_tell(e, c, "connect");
 	event_container(e, c, "start", NULL);
 	wait_notify_started(e, c->id);
 	return 0;

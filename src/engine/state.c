@@ -211,6 +211,7 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	}
 	fault_mark("engine.reap.bundle");
 	tell_end(e, c);
+	networking_tell(e, c, "disconnect");
 	wait_notify_exit(e, c->id, code);
 	restart_hand_over(e, c, restart);
 	if (!goes)
