@@ -53,6 +53,9 @@ class Compose(test_network.NetworkTest):
         rows = self.api("GET", "/containers/json", query={"filters": {"label": [f"com.docker.compose.service={service}"]}}).json()
         return [r["Id"] for r in rows]
 
+    def resolve(self, cid, name):
+        return sorted(self.inside(cid, "dig", "@127.0.0.11", "+short", "+tries=3", "+time=5", name, "A").stdout.split())
+
     def test_up_scale_down(self):
         self.file = os.path.join(self.scratch, "docker-compose.yml")
         with open(self.file, "w") as f:
@@ -67,11 +70,16 @@ class Compose(test_network.NetworkTest):
         self.assertTrue(self.reaches(web, self.address(db, "proj_back"), timeout=5))
         self.assertTrue(self.reaches(lonely, self.address(web, "proj_front"), timeout=5))
         self.assertFalse(self.reaches(lonely, self.address(db, "proj_back"), timeout=0.5))
+        self.assertEqual(self.resolve(web, "db"), [self.address(db, "proj_back")])
+        self.assertEqual(self.resolve(lonely, "www"), [self.address(web, "proj_front")])
+        self.assertEqual(self.resolve(lonely, "db.proj_back"), [])
         self.compose("up", "-d", "--scale", "db=3")
+        self.assertEqual(self.resolve(web, "db"), sorted(self.address(c, "proj_back") for c in self.ids("db")))
         self.assertEqual(len({self.address(c, "proj_back") for c in self.ids("db")}), 3)
         self.assertIn("18080->80/tcp", self.compose("ps").stdout)
         self.compose("restart", "-t", "0", "web")
         self.assertTrue(coffer.wait_until(lambda: test_network.connects("127.0.0.1", 18080), 10))
+        self.assertEqual(self.resolve(lonely, "web"), [self.address(web, "proj_front")])
         # recreated: its name, port and address change hands
         with open(self.file, "w") as f:
             f.write(FILE.replace("18080", "18081"))

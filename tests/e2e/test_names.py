@@ -4,6 +4,7 @@
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 
@@ -227,6 +228,28 @@ class Server(NamesTest):
         self.api("DELETE", f"/containers/{cid}?force=1")
         self.assertFalse(os.path.exists(f"/proc/{pid}"))
         self.assertTrue(wait_until(lambda: not self.servers(), 30), "a server without containers")
+
+
+class Killed(coffer.CofferTest):
+    """Without a daemon: what a kill -9 in the middle of a start leaves is gone after the next look, names too."""
+
+    def test_a_start_that_was_cut_off(self):
+        self.coffer("network", "create", "net")
+        self.addCleanup(self.coffer, "network", "rm", "net", check=False)
+        for point in ("engine.start.named", "engine.start.sent"):
+            with self.subTest(point=point):
+                page = os.path.join(self.scratch, "fault")
+                with open(page, "wb") as f:
+                    f.write(struct.pack("IIiIIiII48s", 0x31544C46, 2, 0, 1, 1, 0, 0, 0, point.encode()) + bytes(4000 * 52))
+                self.coffer("run", "-d", "--name", "ghost", "--network", "net", self.IMAGE, "sleep", "1000", check=False, env={"COFFER_FAULT": page})
+                with open(page, "rb") as f:
+                    self.assertEqual(struct.unpack("IIiIIi", f.read(24))[4], 3, "nobody came there")
+                self.coffer("run", "-d", "--name", "asker", "--network", "net", self.IMAGE, "sleep", "1000")
+                pid = self.coffer("inspect", "-f", "{{.State.Pid}}", "asker").word
+                running = self.coffer("ps", "-q", "-f", "name=ghost").word  # after "sent" it may run on by itself
+                p = subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", "dig", "@127.0.0.11", "+short", "ghost.net", "A"], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+                self.assertEqual(bool(ADDRESS.fullmatch(p.stdout.strip())), bool(running), p.stdout)
+                self.coffer("rm", "-f", "asker", "ghost", check=False)
 
 
 if __name__ == "__main__":
