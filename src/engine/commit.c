@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* POST /commit: what a container changed becomes a layer, what it runs the config of a new image. */
 #include <errno.h>
+#include <sys/statvfs.h>
 
 #include "engine/events.h"
 #include "engine/internal.h"
@@ -110,6 +111,10 @@ static int write_layer(void *ctx, int fd, struct err *err)
 	if (!req)
 		return err_oom(err);
 	req->job = FILES_LAYER;
+	/* the layer is written twice, dense: a hole of a petabyte in a container must not fill the disk */
+	struct statvfs disk;
+	if (fstatvfs(fd, &disk) == 0)
+		req->budget.bytes = MAX((uint64_t) disk.f_bavail * disk.f_frsize / 3, (uint64_t) 1);
 	struct files_run run = {.req = req, .stream = fd, .cancel = -EBADF};
 	int rc = files_session(w->e, w->caller, w->id, &run, &a, &done, err);
 	if (rc >= 0)

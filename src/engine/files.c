@@ -111,7 +111,10 @@ static int files_do(struct engine *e, const struct files_access *a, struct files
 	if (!helper)
 		return err_oom(err);
 	req->magic = FILES_MAGIC;
+	uint64_t bytes_max = req->budget.bytes; /* the caller's own ceiling, 0: none */
 	req->budget = (struct files_budget) FILES_BUDGET_DEFAULT;
+	if (bytes_max > 0)
+		req->budget.bytes = MIN(req->budget.bytes, bytes_max);
 	req->flags |= a->running ? FILES_RUNNING : 0u;
 	req->pid = a->live.pid;
 	(void) str_copy(req->fail_step, sizeof(req->fail_step), getenv("COFFER_FAIL_STEP") ?: ""); /* too long names no step */

@@ -153,6 +153,8 @@ static int put_file(struct member_writer *m, int dirfd, const char *name, const 
 		return MIN(r, 0);
 	describe(&e, path, &st);
 	e.size = (uint64_t) st.st_size;
+	if (m->bytes_max && (e.size > m->bytes_max || m->bytes > m->bytes_max - e.size))
+		return err_set(err, ERR_QUOTA, "'%.150s' and what came before it hold more than %llu bytes, which is all that there is place for", path, (unsigned long long) m->bytes_max);
 	e.xattrs = m->xattrs;
 	e.n_xattrs = m->n_xattrs;
 	r = put(m, &e, err);

@@ -24,7 +24,7 @@ struct member_writer {
 	struct links links;   /* owned */
 	unsigned flags;       /* enum member_flags */
 	uint64_t entries, entries_max;
-	uint64_t bytes;       /* of data */
+	uint64_t bytes, bytes_max; /* of data; @bytes_max 0: no limit */
 	char *xattr_bytes, *buf; /* owned; scratch */
 	struct tar_xattr xattrs[MEMBER_XATTRS_MAX];
 	size_t n_xattrs;

@@ -263,6 +263,7 @@ static int do_layer(struct job *j, struct err *err)
 	struct out o;
 	int r = out_begin(j, &o, MEMBER_NO_DEVICES, err);
 	const struct diff d = {.upper = j->view->upper, .lower = j->view->lower, .depth_max = j->req->budget.depth / 2, .mark_opaque = true, .is_opaque = ask_opaque, .item = layer_item, .ctx = &o.m};
+	o.m.bytes_max = j->req->budget.bytes;
 	r = r < 0 ? r : diff_walk(&d, err);
 	return out_end(j, &o, r, err);
 }

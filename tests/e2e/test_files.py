@@ -683,6 +683,32 @@ class Commit(FilesTest):
             self.assertIn(words, a.message)
         self.assertEqual(self.api("POST", "/commit?container=nosuch").status, 404)
 
+    def test_holes_do_not_fill_the_disk(self):
+        cid = self.up()
+        self.inside(cid, "truncate -s 8796093022208 /hole")
+        a = self.api("POST", f"/commit?container={cid}")
+        self.assertEqual(a.status, 403, str(a))
+        self.assertRegex(a.message, "'hole' and what came before it hold more than [0-9]+ bytes")
+        self.assertEqual(self.state(cid)["Status"], "running")
+
+    def test_host_user_namespace(self):
+        """Where the operator allows it: the helper has a user namespace all the same, and no capability on the host."""
+        self.daemon.stop()
+        type(self).env = dict(self.env, COFFER_ALLOW_HOST="userns")
+        self.start_daemon()
+        for start in (self.up, lambda **kw: self.create("sh", **kw)):
+            cid = start(host={"UsernsMode": "host"})
+            self.put(cid, "/", pack(tree()))
+            self.assertEqual(members(self.get(cid, "/t"))["t/setuid"][:4], (tarfile.REGTYPE, "0o4711", 1000, 0))
+            self.assertEqual(self.api("GET", f"/containers/{cid}/changes").json()[0], {"Path": "/t", "Kind": 1})
+            self.put(cid, "/tmp", pack([Entry.file("big", bytes(24 << 20))]))
+            r = self.api.stream("GET", f"/containers/{cid}/archive?path=/tmp/big")
+            self.assertTrue(coffer.wait_until(lambda: len(self.helpers()) == 2, 15))
+            child = max(self.helpers(), key=lambda p: len(ancestors(p)))
+            self.assertNotEqual(os.readlink(f"/proc/{child}/ns/user"), os.readlink("/proc/self/ns/user"))
+            self.assertRegex(coffer.read_text(f"/proc/{child}/status"), r"CapEff:\s+0000000000000002\n")
+            r.connection.close()
+
     def test_pause(self):
         """A running container is frozen meanwhile, unless told otherwise; one that was paused stays so; one that does not run is committed as it lies."""
         cid = self.up()
