@@ -149,8 +149,8 @@ int keep_mark(struct engine *e, const char *id, struct err *err);
 /** remove_locked() - everything of a container that does not run. With the lock held. */
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err);
 
-/** start_again() - engine_start() by a restart policy: no count starts anew, and a failure is judged like an exit. With the lock held. */
-int start_again(struct engine *e, struct container *c, struct err *err);
+/** start_again() - engine_start() by a restart policy: no count starts anew, and a failure is judged like an exit. With the @lock held. */
+int start_again(struct engine *e, struct container *c, int lock, struct err *err);
 
 /** stop_container() - engine_stop(); without @event nobody is told of a "stop": it is part of a removal. */
 int stop_container(struct engine *e, const struct caller *caller, const char *ref, int timeout_s, const char *signal, bool event, struct err *err);
@@ -172,6 +172,11 @@ uint64_t container_disk_bytes(struct engine *e, const struct container *c);
 
 /** lock_take() - L1. Return: fd to close for unlocking, or <0. */
 int lock_take(struct engine *e, const char *id, struct err *err);
+/** lock_lend() - a descriptor for those who do the start of @id, whose container's @lock is held: nobody else has the lock before they closed it.
+ *  Return: fd, owned, or <0. */
+int lock_lend(struct engine *e, const char *id, int lock, struct err *err);
+/** lock_whole() - wait until nobody has what was lent of @lock, which is held. */
+void lock_whole(int lock);
 /** lock_try() - Return: fd, -EAGAIN when somebody else has it, <0. */
 int lock_try(struct engine *e, const char *id);
 /** lock_forget() - remove the lock file; with the lock held, when the container goes. */
@@ -183,6 +188,8 @@ int bundle_remove(struct engine *e, const char *id);
 /** trash_put() - move @name below @dfd into @base_fd's trash; missing is fine. Return: 0 or -errno. */
 int trash_put(int base_fd, int dfd, const char *name);
 int container_dir_open(struct engine *e, const char *id, bool make); /* STATE/containers/ID */
+/** engine_sweep() - what a kill -9 left that no row names: directories, bundles, locks, volumes (sweep.c). */
+void engine_sweep(struct engine *e);
 
 /* Restart policies (restart.c: what is to happen; restarter.c: who does it) */
 
@@ -430,10 +437,22 @@ int volume_uses_load(struct engine *e, const char *tenant, struct volume_uses *r
 void volume_uses_done(struct volume_uses *u);
 /** volume_uses_find() - as volumes_of(): strvs whose arrays are the caller's to free() and whose words are @u's. */
 int volume_uses_find(const struct volume_uses *u, const char *id, char ***ret_targets, char ***ret_names);
-int volume_dir_make(struct engine *e, const char *name, struct err *err);
+/* Directories of volumes (volume_dir.c); all but the last three inside a write transaction. */
+/** volume_dir_make() - @is_new: its row is; else one that a removal which was cut off had put aside comes back. */
+int volume_dir_make(struct engine *e, const char *name, bool is_new, struct err *err);
+/** volume_dir_doom() - out of sight, before the commit that deletes its row. */
+int volume_dir_doom(struct engine *e, const char *name, struct err *err);
+/** volume_dir_spare() - that commit failed. */
+void volume_dir_spare(struct engine *e, const char *name);
+/** volume_dir_remove() - behind that commit: into the trash. */
 void volume_dir_remove(struct engine *e, const char *name);
+/** volume_dir_check() - of a volume with a row, before a mount: made when it is missing. */
+int volume_dir_check(struct engine *e, const char *name, struct err *err);
+/** volumes_sweep() - finish what was cut off. */
+void volumes_sweep(struct engine *e);
 char *volume_path(struct engine *e, const char *name); /* owned; NULL out of memory */
-/** volume_delete_unused() - rows and directory of @name unless a container uses it. */
+/** volume_delete_unused() - in a transaction: row and directory of @name unless a container uses it; after the commit volume_dir_remove(), else
+ *  volume_dir_spare(). Return: 1 deleted, 0 in use or absent, <0. */
 int volume_delete_unused(struct engine *e, const char *tenant, const char *name, struct err *err);
 
 /* Files (files.c) */

@@ -245,7 +245,7 @@ int restart_now(struct engine *e, const char *id, struct err *err)
 	if (rc >= 0 && info.state == RUN_DEAD)
 		rc = reap_locked(e, &c, err); /* a start of it was cut off: judged anew */
 	else if (rc >= 0 && info.state == RUN_RESTARTING)
-		rc = start_again(e, &c, err);
+		rc = start_again(e, &c, lock, err);
 	return MIN(rc, 0);
 }
 

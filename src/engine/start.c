@@ -33,7 +33,7 @@ static int fill_setup(struct engine *e, const struct container *c, struct monito
 	return rc < 0 ? err_sys(err, rc, "the path of the reaper '%s'", e->self_path) : 0;
 }
 
-static int send_setup(struct engine *e, const struct container *c, int link, struct err *err)
+static int send_setup(struct engine *e, const struct container *c, int link, int lock, struct err *err)
 {
 	struct monitor_setup setup;
 	_cleanup_strbuf_ struct strbuf attrs = STRBUF_INIT(65536);
@@ -46,8 +46,11 @@ static int send_setup(struct engine *e, const struct container *c, int link, str
 	_cleanup_close_ int log = dir < 0 ? dir : openat(dir, "log", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (bundle < 0 || log < 0)
 		return err_sys(err, bundle < 0 ? bundle : -ENOENT, "opening the bundle");
-	int fds[] = {bundle, log};
-	return link_send(link, MONITOR_SETUP, SEQ_SETUP, &setup, sizeof(setup), attrs.s, attrs.len, fds, 2, err);
+	_cleanup_close_ int lent = lock_lend(e, c->id, lock, err);
+	if (lent < 0)
+		return lent;
+	int fds[] = {bundle, log, lent};
+	return link_send(link, MONITOR_SETUP, SEQ_SETUP, &setup, sizeof(setup), attrs.s, attrs.len, fds, ARRAY_LEN(fds), err);
 }
 
 /* Return: 1 sent, 0 there is no health check, <0. */
@@ -61,10 +64,10 @@ static int send_health(const struct container *c, int link, struct err *err)
 	return rc < 0 ? rc : 1;
 }
 
-static int converse(struct engine *e, const struct container *c, const struct network_plan *networks, int link, struct monitor_started *ret, struct err *err)
+static int converse(struct engine *e, const struct container *c, const struct network_plan *networks, int link, int lock, struct monitor_started *ret, struct err *err)
 {
 	char none[1];
-	int rc = send_setup(e, c, link, err);
+	int rc = send_setup(e, c, link, lock, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.setup", err);
 	rc = rc < 0 ? rc : networking_hold(networks, link, err);
 	rc = rc < 0 ? rc : attach_flush(e, c, link, err);
@@ -142,7 +145,7 @@ static void undo(struct engine *e, struct container *c, bool again, const struct
 	lock_forget(e, c->id);
 }
 
-static int launch(struct engine *e, struct container *c, const struct network_plan *networks, struct err *err)
+static int launch(struct engine *e, struct container *c, const struct network_plan *networks, int lock, struct err *err)
 {
 	struct monitor_started started;
 	pid_t pid = 0;
@@ -152,7 +155,7 @@ static int launch(struct engine *e, struct container *c, const struct network_pl
 	if (link < 0)
 		return link;
 	int rc = fault_point("engine.start.spawned", err);
-	rc = rc < 0 ? rc : converse(e, c, networks, link, &started, err);
+	rc = rc < 0 ? rc : converse(e, c, networks, link, lock, &started, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.answered", err);
 	if (rc >= 0)
 		attach_late(e, c->id);
@@ -168,7 +171,7 @@ static int launch(struct engine *e, struct container *c, const struct network_pl
 }
 
 /* @again: by its restart policy. */
-static int start_stopped(struct engine *e, const struct caller *caller, struct container *c, bool again, struct err *err)
+static int start_stopped(struct engine *e, const struct caller *caller, struct container *c, int lock, bool again, struct err *err)
 {
 	_cleanup_network_plan_ struct network_plan networks = {0};
 	_cleanup_naming_ struct naming naming = {0};
@@ -188,8 +191,9 @@ static int start_stopped(struct engine *e, const struct caller *caller, struct c
 	rc = rc < 0 ? rc : naming_tell(e, &naming, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.named", err);
 	rc = rc < 0 ? rc : restart_row_started(e, c, again, err);
-	rc = rc < 0 ? rc : launch(e, c, &networks, err);
+	rc = rc < 0 ? rc : launch(e, c, &networks, lock, err);
 	if (rc < 0) {
+		lock_whole(lock); /* a creator whose monitor was killed may still be at it */
 		undo(e, c, again, err);
 		return rc;
 	}
@@ -200,13 +204,13 @@ static int start_stopped(struct engine *e, const struct caller *caller, struct c
 	return 0;
 }
 
-int start_again(struct engine *e, struct container *c, struct err *err)
+int start_again(struct engine *e, struct container *c, int lock, struct err *err)
 {
 	const struct caller caller = {.tenant = c->tenant};
-	return start_stopped(e, &caller, c, /* again= */ true, err);
+	return start_stopped(e, &caller, c, lock, /* again= */ true, err);
 }
 
-static int start_locked(struct engine *e, const struct caller *caller, struct container *c, struct err *err)
+static int start_locked(struct engine *e, const struct caller *caller, struct container *c, int lock, struct err *err)
 {
 	struct run_info info;
 	int rc = state_read(e, c, /* locked= */ true, &info, err);
@@ -214,7 +218,7 @@ static int start_locked(struct engine *e, const struct caller *caller, struct co
 		return rc;
 	if (info.state == RUN_RUNNING || info.state == RUN_RESTARTING)
 		return err_set(err, ERR_NOT_MODIFIED, "container %s is already started", c->name);
-	return start_stopped(e, caller, c, /* again= */ false, err);
+	return start_stopped(e, caller, c, lock, /* again= */ false, err);
 }
 
 int engine_start(struct engine *e, const struct caller *caller, const char *ref, struct err *err)
@@ -232,5 +236,5 @@ int engine_start(struct engine *e, const struct caller *caller, const char *ref,
 		lock_forget(e, id);
 		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
 	}
-	return rc < 0 ? rc : start_locked(e, caller, &c, err);
+	return rc < 0 ? rc : start_locked(e, caller, &c, lock, err);
 }

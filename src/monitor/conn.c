@@ -150,6 +150,7 @@ static int handle_setup(struct request *q, struct err *err)
 		return err_sys(err, -errno, "setup: becoming the subreaper");
 	m->setup = s;
 	m->bundle_fd = take_fd(&q->fds[0]);
+	m->lock_fd = take_fd(&q->fds[2]);
 	static const char *const stale[] = {"exit", "state"};
 	for (size_t i = 0; i < ARRAY_LEN(stale); i++)
 		(void) unlinkat(m->bundle_fd, stale[i], 0); /* of an earlier run; usually missing */
@@ -196,6 +197,7 @@ static int handle_start(struct request *q, struct err *err)
 		p->failed = true;
 		p->err = e;
 		p->start_conn = NULL;
+		q->m->lock_fd = safe_close(q->m->lock_fd);
 		conn_reply_err(q->c, q->seq, &e);
 		monitor_failed(q->m);
 	}

@@ -160,6 +160,7 @@ struct monitor {
 	const struct monitor_ops *ops;
 	int bundle_fd;                /* owned; -EBADF before SETUP */
 	int log_dir_fd;               /* owned; -EBADF */
+	int lock_fd;                  /* owned; the container's lock, lent for the start; -EBADF */
 	int guard_fd;                 /* owned; its end tells the guard that we are gone; -EBADF: none */
 	struct loop_source listener;  /* listener.fd owned */
 	bool engine_gone;             /* the setup connection is closed */

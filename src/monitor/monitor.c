@@ -174,7 +174,7 @@ static int monitor_new(const struct monitor_ops *ops, struct monitor **ret)
 	if (m == MAP_FAILED)
 		return -ENOMEM;
 	m->ops = ops;
-	m->bundle_fd = m->log_dir_fd = m->guard_fd = m->listener.fd = m->squeeze.src.fd = m->log.dir_fd = m->log.fd = -EBADF;
+	m->bundle_fd = m->log_dir_fd = m->lock_fd = m->guard_fd = m->listener.fd = m->squeeze.src.fd = m->log.dir_fd = m->log.fd = -EBADF;
 	m->scratch = (uint8_t *) m + size;
 	process_init(&m->container, m, "", /* flags= */ 0);
 	trim_init();

@@ -16,6 +16,7 @@
 struct monitor_create_args {
 	int bundle_fd; /* borrowed */
 	int report_fd; /* owned by the child; base/report.h */
+	int lock_fd;   /* borrowed; the container's lock, for as long as the child is at it; init does not get it; -EBADF */
 	int stdio[3];  /* owned by the child; -EBADF with a terminal */
 	const char *fail_step; /* NULL: none */
 	bool foreign;          /* MONITOR_FOREIGN */

@@ -90,11 +90,11 @@ _Noreturn static void be_creator(struct process *p, int report_fd, const int std
 	fault_mark("creator.begin");
 	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
 		(void) signal(ignored[i], SIG_DFL);
-	int keep[] = {m->bundle_fd, report_fd, stdio[0], stdio[1], stdio[2], m->container.init.fd};
+	int keep[] = {m->bundle_fd, report_fd, stdio[0], stdio[1], stdio[2], m->container.init.fd, m->lock_fd};
 	process_keep_only(keep, ARRAY_LEN(keep));
 	bool foreign = m->setup.flags & MONITOR_FOREIGN;
 	if (!p->id[0]) {
-		struct monitor_create_args a = {m->bundle_fd, report_fd, {stdio[0], stdio[1], stdio[2]}, m->setup.fail_step[0] ? m->setup.fail_step : NULL, foreign};
+		struct monitor_create_args a = {m->bundle_fd, report_fd, m->lock_fd, {stdio[0], stdio[1], stdio[2]}, m->setup.fail_step[0] ? m->setup.fail_step : NULL, foreign};
 		m->ops->create(m->ops->ctx, &a);
 	} else {
 		char file[RECORD_NAME_MAX];
@@ -214,6 +214,8 @@ static void process_failed(struct process *p)
 		}
 	stdio_close(p);
 	fault_mark("monitor.start.failed");
+	if (!p->id[0])
+		m->lock_fd = safe_close(m->lock_fd);
 	conn_reply_err(p->start_conn, p->start_seq, &p->err);
 	p->start_conn = NULL;
 	process_reap_strays(m);
@@ -251,6 +253,7 @@ static int process_started(struct process *p, struct err *err)
 	if (!p->id[0])
 		health_started(p->m);
 	fault_mark("monitor.start.recorded");
+	p->m->lock_fd = safe_close(p->m->lock_fd); /* before the answer: whoever hears it may want the lock */
 	conn_reply(p->start_conn, p->start_seq, &s, sizeof(s));
 	fault_mark("monitor.start.answered");
 	p->start_conn = NULL;

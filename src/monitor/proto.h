@@ -8,7 +8,7 @@
  * `seq`; WAIT answers when the container has exited.
  *
  *   engine                                   monitor
- *     SETUP {setup} [bundle, logdir]  ---->
+ *     SETUP {setup} [bundle, logdir, lock]  -->  (lock: of the container; closed when the start is decided, before the answer)
  *     ATTACH {attach} [stream]        ---->  (before START: gets every byte of output)
  *     START                           ---->  fork creator ... exec
  *                                     <----  REPLY ok {started}  |  REPLY failed {err}

@@ -21,6 +21,7 @@ static void create(void *ctx, const struct monitor_create_args *a)
 	const struct sandbox_args s = {
 		.bundle_fd = a->bundle_fd,
 		.report_fd = a->report_fd,
+		.lock_fd = a->lock_fd,
 		.stdio = {a->stdio[0], a->stdio[1], a->stdio[2]},
 		.fail_step = a->fail_step,
 	};
