@@ -44,7 +44,7 @@ static int collect_work(struct image_store *s, const char *name, struct err *err
 	_cleanup_close_ int fd = openat(s->tmp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return 0; /* gone meanwhile, or alive */
-	s->found_dead_work = true;
+	s->gc_wanted = true;
 	(void) rm_rf_at(s->tmp, name); /* what cannot be removed now is tried again at the next close */
 	return 0;
 }
@@ -129,27 +129,40 @@ int image_drop_partial(struct image_store *s, struct err *err)
 	return each_name(s->partial, collect_tenant, s, err);
 }
 
+/* Return: 1 done, 0 somebody else holds the lock, ERR_*. */
+static int collect(struct image_store *s, struct err *err)
+{
+	_cleanup_close_ int lock = openat(s->root, IMAGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (lock < 0)
+		return err_sys(err, -errno, "locking the image store");
+	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+		return 0;
+	s->gc_wanted = false;
+	fault_mark("image.gc.begin");
+	int r = each_name(s->layers, collect_layer, s, err);
+	fault_mark("image.gc.layers");
+	r = r < 0 ? r : each_name(s->blobs, collect_blob, s, err);
+	return r < 0 ? r : 1;
+}
+
 int image_gc(struct image_store *s, struct err *err)
 {
 	int r = collect_tmp(s, err);
 	if (r < 0)
 		return r;
-	_cleanup_close_ int lock = openat(s->root, IMAGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock < 0)
-		return err_sys(err, -errno, "locking the image store");
-	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
-		return 0; /* a load is under way and may be about to name what nobody names yet */
-	fault_mark("image.gc.begin");
-	r = each_name(s->layers, collect_layer, s, err);
-	fault_mark("image.gc.layers");
-	return r < 0 ? r : each_name(s->blobs, collect_blob, s, err);
+	/* a load that is under way may be about to name what nobody names yet: it collects when it ends (work_end()); a collection looks again */
+	do {
+		r = collect(s, err);
+		if (r == 0)
+			s->gc_wanted = true;
+	} while (r > 0 && s->gc_wanted);
+	return MIN(r, 0);
 }
 
 void image_tidy(struct image_store *s)
 {
 	struct err ignored;
-	s->found_dead_work = false;
 	/* a load that died is told by its work directory; only then, or after a load of ours, can a blob or layer without a row exist */
-	if (collect_tmp(s, &ignored) >= 0 && (s->found_dead_work || s->loaded))
+	if (collect_tmp(s, &ignored) >= 0 && (s->gc_wanted || s->loaded))
 		(void) image_gc(s, &ignored); /* the next close tries again */
 }

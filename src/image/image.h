@@ -21,6 +21,9 @@ struct image_store_config {
 
 int image_store_open(const struct image_store_config *cfg, struct image_store **ret, struct err *err);
 struct image_store *image_store_free(struct image_store *s);
+/** image_tidy() - remove what loads and removals that died left behind; cheap when there is nothing (one directory is read). image_store_free() does it,
+ *  too. */
+void image_tidy(struct image_store *s);
 
 struct image_progress {
 	/** called from the loading thread; @id: short layer id or ""; @status: docker's words; @current/@total: bytes, total 0 = unknown */

@@ -24,7 +24,7 @@ struct image_store {
 	struct db *db;                /* borrowed */
 	char *root_path, *unpack_path; /* owned; absolute */
 	int64_t parts_older_than_s; /* for the collection under way */
-	bool found_dead_work; /* by the last look at tmp/ */
+	atomic_bool gc_wanted; /* a work directory was found dead, or a collection was skipped */
 	bool loaded;          /* something came in through this store: it may have replaced what nobody names now */
 };
 
@@ -42,7 +42,7 @@ struct work {
 	unsigned counter; /* of minted names */
 };
 int work_begin(struct image_store *s, struct work *ret, struct err *err);
-/** work_end() - remove it with all that is left inside. */
+/** work_end() - remove it with all that is left inside; collect when somebody wanted to meanwhile. */
 void work_end(struct image_store *s, struct work *w);
 
 /* Something that a load has made and will move into place. */
@@ -163,5 +163,3 @@ int rows_register(struct db *db, const char *tenant, const struct load_image *i,
 /** image_find_id() - the lookup of image_find() without reading the image. */
 int image_find_id(struct image_store *s, const char *tenant, const char *ref, char ret_id[DIGEST_TEXT_MAX], struct err *err);
 
-/** image_tidy() - remove what loads that died left behind; cheap when there is nothing (one directory is read). */
-void image_tidy(struct image_store *s);

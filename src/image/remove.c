@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/fault.h"
+#include "base/fd.h"
 #include "base/id.h"
 #include "image/internal.h"
 
@@ -179,9 +180,16 @@ int image_remove(struct image_store *s, const char *tenant, const char *ref, boo
 		 struct err *err)
 {
 	struct removal m = {.s = s, .tenant = tenant, .force = force, .in_use = in_use, .ctx = ctx};
-	int r = remove_ref(&m, ref, err);
+	struct work w;
+	/* the mark of who died between the rows and the collection: image_tidy() then collects */
+	int r = work_begin(s, &w, err);
+	if (r < 0)
+		return r;
+	r = remove_ref(&m, ref, err);
+	w.store_lock = safe_close(w.store_lock); /* which a collection wants for itself */
 	if (r >= 0)
 		r = image_gc(s, err);
+	work_end(s, &w);
 	if (r < 0) {
 		strv_freep(&m.untagged);
 		strv_freep(&m.deleted);

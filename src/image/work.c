@@ -69,4 +69,7 @@ void work_end(struct image_store *s, struct work *w)
 		(void) rm_rf_at(s->tmp, w->name); /* what stays is collected at the next open */
 	w->fd = safe_close(w->fd);
 	w->store_lock = safe_close(w->store_lock);
+	struct err ignored;
+	if (s->gc_wanted)
+		(void) image_gc(s, &ignored); /* the next one tries again */
 }
