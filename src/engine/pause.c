@@ -32,6 +32,23 @@ int pause_refuse(const struct container *c, const char *what, struct err *err)
 	return err_set(err, ERR_CONFLICT, "Container %s is paused, unpause the container before %s", c->id, what);
 }
 
+/* With the lock: on v1 the freezer's cgroup is made by the first pause, and nobody would remove what comes behind the container's end. */
+static int change_locked(struct engine *e, const char *id, bool on, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info = {.state = RUN_DEAD};
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	int rc = lock < 0 ? lock : container_load(e, id, &c, err);
+	if (rc == 0)
+		lock_forget(e, id);
+	rc = rc > 0 ? state_peek(e, &c, &info, err) : rc;
+	if (rc < 0)
+		return rc;
+	if (info.state != RUN_RUNNING) /* it has ended since */
+		return err_set(err, ERR_CONFLICT, "Container %s is not running", id);
+	return pause_set(e, &c, on, err);
+}
+
 static int change(struct engine *e, const struct caller *caller, const char *ref, bool on, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
@@ -42,7 +59,7 @@ static int change(struct engine *e, const struct caller *caller, const char *ref
 		return rc;
 	if (container_is_paused(&c) == on)
 		return err_set(err, ERR_CONFLICT, "Container %s is %s paused", c.id, on ? "already" : "not");
-	return pause_set(e, &c, on, err);
+	return change_locked(e, c.id, on, err);
 }
 
 int engine_pause(struct engine *e, const struct caller *caller, const char *ref, struct err *err)
