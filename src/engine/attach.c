@@ -2,6 +2,7 @@
 /* Attaching a client's stream: to a running container's monitor, or kept until the start (clients attach before they start). */
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,6 +71,27 @@ static int build(const struct container *c, const struct attach_request *a, stru
 	return detach_keys_parse(a->detach_keys, ret, err);
 }
 
+static struct pending *unlink_pending(struct pending **at)
+{
+	struct pending *p = *at;
+	*at = p->next;
+	return p;
+}
+
+/* Clients that hung up before their container started: nobody watches them, so the next one that comes clears them away. */
+static void drop_dead(struct engine *e)
+{
+	(void) pthread_mutex_lock(&e->lock);
+	for (struct pending **at = &e->pendings; *at;) {
+		struct pollfd p = {.fd = (*at)->fd}; /* POLLHUP: gone; one that only ended its input is there */
+		if (p.fd >= 0 && poll(&p, 1, 0) > 0 && p.revents & (POLLHUP | POLLERR))
+			pending_free(unlink_pending(at));
+		else
+			at = &(*at)->next;
+	}
+	(void) pthread_mutex_unlock(&e->lock);
+}
+
 static int promise(struct engine *e, const char *id, struct err *err)
 {
 	struct pending *p = calloc(1, sizeof(*p));
@@ -77,6 +99,7 @@ static int promise(struct engine *e, const char *id, struct err *err)
 		return err_oom(err);
 	p->fd = -EBADF;
 	memcpy(p->id, id, sizeof(p->id));
+	drop_dead(e);
 	(void) pthread_mutex_lock(&e->lock);
 	struct pending **end = &e->pendings;
 	size_t n = 0;
@@ -99,13 +122,6 @@ static struct pending **find_pending(struct engine *e, const char *id, bool is_p
 		if (str_eq((*p)->id, id) && ((*p)->fd < 0) == is_promise)
 			return p;
 	return NULL;
-}
-
-static struct pending *unlink_pending(struct pending **at)
-{
-	struct pending *p = *at;
-	*at = p->next;
-	return p;
 }
 
 /* Under the lock. */
