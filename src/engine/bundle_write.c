@@ -150,9 +150,13 @@ static int add_skeleton(struct engine *e, char ***layers, struct err *err)
 
 static int volume_paths(struct engine *e, char *const *names, char ***ret, struct err *err)
 {
-	STRV_FOREACH(name, names)
+	STRV_FOREACH(name, names) {
+		int rc = volume_dir_check(e, name, err);
+		if (rc < 0)
+			return rc;
 		if (strv_push_take(ret, volume_path(e, name)) < 0)
 			return err_oom(err);
+	}
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Opening and closing the engine: directories, database, rooms. Nothing is scanned here; what died unseen is reaped when it is touched. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -80,12 +81,43 @@ static int open_dirs(struct engine *e, struct err *err)
 	return 0;
 }
 
+static bool has_entries(int dfd, const char *name)
+{
+	int fd = openat(dfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	if (!d) {
+		safe_close(fd);
+		return false;
+	}
+	struct dirent *de;
+	while ((de = readdir(d)) && de->d_name[0] == '.')
+		continue;
+	(void) closedir(d);
+	return de != NULL;
+}
+
+/* A database that is new where there is state has been lost: what it named would be swept as nobody's. */
+static int check_lost(const struct engine *e, struct err *err)
+{
+	static const char *const held[] = {"containers", "volumes", "blobs/sha256"};
+	struct stat st;
+	bool missing = fstatat(e->state_fd, "coffer.db", &st, AT_SYMLINK_NOFOLLOW) < 0;
+	if (!missing && st.st_size > 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(held); i++)
+		if (has_entries(e->state_fd, held[i]))
+			return err_set(err, ERR_CORRUPT, "the database '%s/coffer.db' is %s, and '%s' beside it is not empty: put a copy of the database back, or move '%s' away to begin anew",
+				       e->state_dir, missing ? "missing" : "empty", held[i], e->state_dir);
+	return 0;
+}
+
 static int open_rooms(struct engine *e, struct err *err)
 {
 	_cleanup_free_ char *db = str_printf("%s/coffer.db", e->state_dir), *unpack = str_printf("%s/coffer-unpack", e->libexec_dir);
 	if (!db || !unpack)
 		return err_oom(err);
-	int rc = db_open(db, &e->db, err);
+	int rc = check_lost(e, err);
+	rc = rc < 0 ? rc : db_open(db, &e->db, err);
 	rc = rc < 0 ? rc : db_migrate(e->db, "engine", engine_migrations, engine_n_migrations, err);
 	rc = rc < 0 ? rc : idrange_open(e->db, NULL, &e->ids, err);
 	if (rc < 0)
@@ -133,8 +165,10 @@ struct engine *engine_close(struct engine *e)
 	mailbox_close(e);
 	execs_free(e);
 	attach_drop_all(e);
-	if (e->state_fd >= 0 && e->run_fd >= 0)
+	if (e->images) {
+		engine_sweep(e);
 		engine_tidy(e);
+	}
 	e->events = events_free(e->events);
 	image_store_free(e->images);
 	network_close(e->networks);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Removing a container. The row goes first (one transaction with ids and volume references), then the files: what a kill -9 in
- * between leaves is a directory that no row names, which the next removal or image clean-up sweeps; never a row without files.
+ * between leaves is a directory that no row names, which the next engine sweeps (sweep.c); never a row without files.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,11 +31,14 @@ static int delete_rows(struct engine *e, const struct container *c, bool volumes
 			rc = MIN(one, 0);
 		}
 	rc = rc < 0 ? rc : fault_point("engine.remove.deleted", err);
-	if (rc < 0) {
+	if (rc < 0)
 		db_rollback(e->db);
-		return rc;
-	}
-	return db_commit(e->db, err);
+	else
+		rc = db_commit(e->db, err);
+	if (rc < 0)
+		STRV_FOREACH(name, *ret_orphans)
+			volume_dir_spare(e, name);
+	return rc;
 }
 
 static int remove_files(struct engine *e, const char *id)

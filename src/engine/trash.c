@@ -91,6 +91,8 @@ void engine_tidier(struct engine *e, int stop_fd)
 	r = r < 0 ? r : watch_trash(&watch, e->state_fd);
 	if (r < 0)
 		log_warn("watching the trash: %s, ignoring: it is emptied when this engine ends", strerrordesc_np(-r));
+	engine_sweep(e); /* of the daemon that was killed, if one was */
+	image_tidy(e->images);
 	while (r >= 0) {
 		engine_tidy(e);
 		while ((r = trash_event(&watch, stop_fd, -1)) == 0)

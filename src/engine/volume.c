@@ -12,29 +12,6 @@
 #include "engine/events.h"
 #include "engine/internal.h"
 
-char *volume_path(struct engine *e, const char *name)
-{
-	return str_printf("%s/volumes/%s/_data", e->state_dir, name);
-}
-
-int volume_dir_make(struct engine *e, const char *name, struct err *err)
-{
-	_cleanup_close_ int top = mkdir_open_at(e->state_fd, "volumes", 0700);
-	_cleanup_close_ int dir = top < 0 ? top : mkdir_open_at(top, name, 0700);
-	if (dir < 0)
-		return err_sys(err, dir, "making volume '%s'", name);
-	if (mkdirat(dir, "_data", 0755) < 0)
-		return errno == EEXIST ? 0 : err_sys(err, -errno, "making volume '%s'", name);
-	return fchmodat(dir, "_data", 0755, 0) < 0 ? err_sys(err, -errno, "making volume '%s'", name) : 0;
-}
-
-void volume_dir_remove(struct engine *e, const char *name)
-{
-	_cleanup_close_ int top = openat(e->state_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (top >= 0)
-		(void) rm_rf_at(top, name); /* without a row nobody sees what may be left */
-}
-
 static int insert_volume(struct engine *e, const char *tenant, const char *name, bool anonymous, const char *labels, struct err *err)
 {
 	int rc = db_exec(e->db, err, "INSERT INTO volume(tenant,name,anonymous,created_ns,labels) VALUES(?1,?2,?3,?4,?5) ON CONFLICT DO NOTHING", "ssiis", tenant, name,
@@ -43,7 +20,7 @@ static int insert_volume(struct engine *e, const char *tenant, const char *name,
 		return rc;
 	bool is_new = rc > 0;
 	rc = fault_point("engine.volume.row", err);
-	rc = rc < 0 ? rc : volume_dir_make(e, name, err);
+	rc = rc < 0 ? rc : volume_dir_make(e, name, is_new, err);
 	rc = rc < 0 ? rc : fault_point("engine.volume.made", err);
 	if (rc >= 0 && is_new)
 		event_object(e, tenant, "volume", "create", name, "driver", "local", NULL);
@@ -199,10 +176,35 @@ int volumes_detach(struct engine *e, const struct container *c, char ***ret_anon
 	return MIN(rc, 0);
 }
 
-/* The row alone; its directory is the caller's, after the commit. Return: 1 deleted, 0 in use or absent, <0. */
 int volume_delete_unused(struct engine *e, const char *tenant, const char *name, struct err *err)
 {
-	return db_exec(e->db, err, "DELETE FROM volume WHERE tenant=?1 AND name=?2 AND NOT EXISTS (SELECT 1 FROM container_volume WHERE tenant=?1 AND volume=?2)", "ss", tenant, name);
+	int rc = db_exec(e->db, err, "DELETE FROM volume WHERE tenant=?1 AND name=?2 AND NOT EXISTS (SELECT 1 FROM container_volume WHERE tenant=?1 AND volume=?2)", "ss", tenant, name);
+	int doomed = rc > 0 ? volume_dir_doom(e, name, err) : 0;
+	return doomed < 0 ? doomed : rc;
+}
+
+/* In a transaction of its own. Return: as above. */
+static int delete_volume(struct engine *e, const char *tenant, const char *name, struct err *err)
+{
+	int rc = db_begin(e->db, err);
+	if (rc < 0)
+		return rc;
+	rc = volume_delete_unused(e, tenant, name, err);
+	int r = rc < 0 ? rc : fault_point("engine.volume.doomed", err);
+	if (r < 0)
+		db_rollback(e->db);
+	else
+		r = db_commit(e->db, err);
+	if (r < 0) {
+		volume_dir_spare(e, name);
+		return r;
+	}
+	fault_mark("engine.volume.deleted");
+	if (rc > 0) {
+		volume_dir_remove(e, name);
+		event_object(e, tenant, "volume", "destroy", name, "driver", "local", NULL);
+	}
+	return rc;
 }
 
 /* Engine API */
@@ -358,10 +360,8 @@ int engine_volume_prune(struct engine *e, const struct caller *caller, const str
 	jw_arr(w, "VolumesDeleted");
 	STRV_FOREACH(name, names) {
 		uint64_t size = volume_bytes(e, name);
-		if (rc < 0 || (rc = volume_delete_unused(e, caller->tenant, name, err)) <= 0)
+		if (rc < 0 || (rc = delete_volume(e, caller->tenant, name, err)) <= 0)
 			continue; /* in use by now */
-		volume_dir_remove(e, name);
-		event_object(e, caller->tenant, "volume", "destroy", name, "driver", "local", NULL);
 		jw_str(w, NULL, name);
 		bytes += size;
 	}
@@ -417,12 +417,9 @@ static int users_of(struct engine *e, const char *tenant, const char *name, stru
 int engine_volume_remove(struct engine *e, const struct caller *caller, const char *name, bool force, struct err *err)
 {
 	_cleanup_strbuf_ struct strbuf users = STRBUF_INIT(256);
-	int rc = volume_delete_unused(e, caller->tenant, name, err);
-	if (rc > 0) {
-		volume_dir_remove(e, name);
-		event_object(e, caller->tenant, "volume", "destroy", name, "driver", "local", NULL);
+	int rc = delete_volume(e, caller->tenant, name, err);
+	if (rc > 0)
 		return 0;
-	}
 	rc = rc < 0 ? rc : users_of(e, caller->tenant, name, &users, err);
 	if (rc < 0)
 		return rc;
