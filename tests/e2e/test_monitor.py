@@ -24,7 +24,7 @@ BUILD = os.environ.get("COFFER_BUILD") or os.path.join(os.path.dirname(os.path.a
 MONITOR = os.path.join(BUILD, "tests/unit/fake-monitor")
 SANITIZED = b"__asan_init" in open(MONITOR, "rb").read() if os.path.exists(MONITOR) else False
 
-SETUP, START, ATTACH, WAIT, KILL, RESIZE, EXEC, EXEC_WAIT, REPLY = range(1, 10)
+SETUP, START, ATTACH, WAIT, KILL, RESIZE, EXEC, HOLD, EXEC_WAIT, REPLY = range(1, 11)
 TTY, OPEN_STDIN, STDIN_ONCE, LOG = 1, 2, 4, 8
 STDIN, STDOUT, STDERR = 1, 2, 4
 HEADER = struct.Struct("<IIiI")
