@@ -210,6 +210,8 @@ static int write_network(const struct dns_network *n, struct strbuf *out, struct
 	int r = check_word(n->name, "network", err);
 	if (r < 0)
 		return r;
+	if (strv_len(n->names) > DNS_NAMES_MAX)
+		return err_set(err, ERR_QUOTA, "network '%s': %zu names and aliases, at most %d are taken", n->name, strv_len(n->names), DNS_NAMES_MAX);
 	strbuf_addf(out, "network %s %s %s\n", n->id, n->name, n->internal ? "internal" : "external");
 	for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
 		if (!str_empty(addresses[i]))

@@ -156,6 +156,19 @@ static void writing_refuses_injection(void **state)
 	}
 }
 
+static void writing_keeps_the_ceilings(void **state)
+{
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(DNS_TEXT_MAX);
+	struct err err = {0};
+	char *names[DNS_NAMES_MAX + 2] = {0};
+	for (size_t i = 0; i <= DNS_NAMES_MAX; i++)
+		names[i] = (char *) "x";
+	const struct dns_network n = {.id = NET_A, .name = "front", .names = names};
+	const struct dns_container c = {.id = ID("1"), .name = "web", .networks = &n, .n_networks = 1};
+	assert_true(dns_told_write(&c, &out, &err) < 0);
+	assert_int_equal(err.kind, ERR_QUOTA);
+}
+
 /* Answers */
 
 static size_t ask(struct dns_state *st, const struct dns_member *m, const char *name, uint16_t type, uint8_t *p)
@@ -226,7 +239,7 @@ static void resolv_conf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(who_sees_whom), cmocka_unit_test(told_again), cmocka_unit_test(many), cmocka_unit_test(messages_refused), cmocka_unit_test(writing_refuses_injection),
+		cmocka_unit_test(who_sees_whom), cmocka_unit_test(told_again), cmocka_unit_test(many), cmocka_unit_test(messages_refused), cmocka_unit_test(writing_refuses_injection), cmocka_unit_test(writing_keeps_the_ceilings),
 		cmocka_unit_test(answers), cmocka_unit_test(resolv_conf),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
