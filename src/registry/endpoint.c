@@ -15,7 +15,7 @@ enum { PEM_MAX = 4 << 20, CERTS_MAX = 100 };
 static const char *const certs_dirs[] = {"/etc/coffer/certs.d", "/etc/docker/certs.d"};
 static const char *const system_bundles[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"};
 
-void endpoint_done(struct endpoint *e)
+void registry_endpoint_done(struct endpoint *e)
 {
 	free(e->ca);
 	free(e->cert);
@@ -141,7 +141,7 @@ static int read_certs(const char *domain, struct endpoint *e, struct err *err)
 	return 0;
 }
 
-int endpoint_find(const struct registry_config *cfg, const char *host, struct endpoint *ret, struct err *err)
+int registry_endpoint_find(const struct registry_config *cfg, const char *host, struct endpoint *ret, struct err *err)
 {
 	char text[URL_HOST_MAX + 16];
 	struct endpoint e = {0};
@@ -155,7 +155,7 @@ int endpoint_find(const struct registry_config *cfg, const char *host, struct en
 	e.reach = cfg->public_only && !e.insecure ? FETCH_REACH_PUBLIC : FETCH_REACH_LOOPBACK;
 	r = read_certs(host, &e, err);
 	if (r < 0) {
-		endpoint_done(&e);
+		registry_endpoint_done(&e);
 		return r;
 	}
 	*ret = e;
@@ -172,7 +172,7 @@ static int add_mirror(struct registry *r, const char *address, struct err *err)
 	const char *host = strstr(address, "://") + 3;
 	char domain[URL_HOST_MAX];
 	(void) snprintf(domain, sizeof(domain), "%.*s", (int) strcspn(host, "/"), host);
-	rc = endpoint_find(r->cfg, domain, e, err);
+	rc = registry_endpoint_find(r->cfg, domain, e, err);
 	if (rc < 0)
 		return rc;
 	e->mirror = true;
@@ -196,7 +196,7 @@ int endpoints_find(struct registry *r, struct err *err)
 		if (rc < 0)
 			return rc;
 	}
-	int rc = endpoint_find(r->cfg, hub ? DOCKER_HUB : r->ref.domain, &r->endpoints[r->n_endpoints], err);
+	int rc = registry_endpoint_find(r->cfg, hub ? DOCKER_HUB : r->ref.domain, &r->endpoints[r->n_endpoints], err);
 	if (rc >= 0)
 		r->n_endpoints++;
 	return rc;

@@ -56,9 +56,9 @@ struct exchange {
 
 /* Endpoints (endpoint.c). */
 int endpoints_find(struct registry *r, struct err *err);
-void endpoint_done(struct endpoint *e);
-/** endpoint_find() - the one way to @host. */
-int endpoint_find(const struct registry_config *cfg, const char *host, struct endpoint *ret, struct err *err);
+void registry_endpoint_done(struct endpoint *e);
+/** registry_endpoint_find() - the one way to @host. */
+int registry_endpoint_find(const struct registry_config *cfg, const char *host, struct endpoint *ret, struct err *err);
 
 /** session_request() - @x at the connection's endpoint: with credentials as they are asked for, redirects, patience. The body is still to be read from
  *  the connection's fetcher. Return: the HTTP status; ERR_* when there was no answer. */

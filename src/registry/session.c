@@ -44,7 +44,7 @@ struct registry *registry_close(struct registry *r)
 	if (!r)
 		return NULL;
 	for (size_t i = 0; i < r->n_endpoints; i++)
-		endpoint_done(&r->endpoints[i]);
+		registry_endpoint_done(&r->endpoints[i]);
 	free(r->endpoints);
 	registry_auth_done(&r->auth);
 	image_ref_done(&r->ref);
