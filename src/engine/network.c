@@ -318,17 +318,27 @@ static int write_one(struct engine *e, struct json_writer *w, const struct netwo
 	return rc;
 }
 
+/* A start that was cut off by the host's end has left nothing but its rows. */
+static void settle_one(struct engine *e, const char *id)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	struct err ignored;
+	if (container_load(e, id, &c, &ignored) <= 0 || state_read(e, &c, /* locked= */ false, &info, &ignored) < 0 || info.state == RUN_RUNNING)
+		return; /* or it went by that */
+	_cleanup_close_ int lock = lock_try(e, id);
+	if (lock >= 0 && state_peek(e, &c, &info, &ignored) >= 0 && info.state != RUN_RUNNING)
+		(void) networking_down(e, &c, &ignored); /* tried again at the next look */
+}
+
 /* What ended unseen is reaped first: who is up is who runs. */
 static int settle_members(struct engine *e, const struct network *n, struct err *err)
 {
 	struct endpoints p = {0};
 	int rc = endpoints_on(e->networks, n->id, &p.v, &p.n, err);
-	for (size_t i = 0; rc >= 0 && i < p.n; i++) {
-		_cleanup_container_ struct container c = {0};
-		struct run_info info;
-		if (p.v[i].up && container_load(e, p.v[i].container, &c, NULL) > 0)
-			(void) state_read(e, &c, /* locked= */ false, &info, NULL); /* it may go by that: then it is not shown */
-	}
+	for (size_t i = 0; rc >= 0 && i < p.n; i++)
+		if (p.v[i].up)
+			settle_one(e, p.v[i].container);
 	networking_endpoints_done(&p);
 	return rc;
 }
