@@ -59,11 +59,19 @@ void page_section(struct page *p, const char *title)
 
 void page_synopsis(struct page *p, const char *command, const char *usage)
 {
-	strbuf_adds(&p->out, "\\fB");
-	adds(&p->out, command);
-	strbuf_adds(&p->out, "\\fR ");
-	adds(&p->out, usage);
-	strbuf_addc(&p->out, '\n');
+	for (bool first = true;; first = false) {
+		size_t n = strcspn(usage, "\n");
+		strbuf_adds(&p->out, first ? "\\fB" : ".br\n\\fB");
+		adds(&p->out, command);
+		strbuf_adds(&p->out, "\\fR ");
+		add(&p->out, usage, n);
+		strbuf_addc(&p->out, '\n');
+		if (!usage[n])
+			return;
+		usage += n + 1 + strspn(usage + n + 1, " \t"); /* one more way to use it, with the command's name again */
+		const char *rest = str_after(usage, command);
+		usage = rest ? rest + strspn(rest, " ") : usage;
+	}
 }
 
 void page_text(struct page *p, const char *text)
