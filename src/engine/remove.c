@@ -65,8 +65,7 @@ int remove_locked(struct engine *e, struct container *c, bool volumes, struct er
 	int bundle = bundle_remove(e, c->id);
 	fault_mark("engine.remove.bundle");
 	attach_drop(e, c->id);
-	if (restart_is_wanted(c->req))
-		restart_forget(e, c->id);
+	restart_forget(e, c->id); /* usually there is nothing; a kill may have left it */
 	event_container(e, c, "destroy", NULL);
 	wait_notify_removed(e, c->id);
 	if (files < 0 || bundle < 0)

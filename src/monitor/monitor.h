@@ -41,8 +41,8 @@ struct monitor_ops {
 	int (*oom_killed)(const char *cgroup_path);
 	/** is_paused() - 1: the cgroup is frozen; 0 or -errno otherwise. May be NULL. */
 	int (*is_paused)(const char *cgroup_path);
-	/** kill_session() - SIGKILL to every process of the cgroup whose session is @sid. May be NULL. */
-	void (*kill_session)(const char *cgroup_path, pid_t sid);
+	/** kill_session() - SIGKILL to @leader, its descendants, and every process of the cgroup in its session. May be NULL. */
+	void (*kill_session)(const char *cgroup_path, pid_t leader);
 	void *ctx;
 };
 

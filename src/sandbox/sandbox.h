@@ -121,5 +121,6 @@ int sandbox_cleanup(const char *cgroup_path, struct err *err);
 int sandbox_oom_killed(const char *cgroup_path);
 /** sandbox_frozen() - whether the container is paused. Return: 1, 0, -errno when unknowable. */
 int sandbox_frozen(const char *cgroup_path);
-/** sandbox_kill_session() - SIGKILL to every process of the container in session @sid, whose leader is a child of the caller that it has not reaped. */
-void sandbox_kill_session(const char *cgroup_path, pid_t sid);
+/** sandbox_kill_session() - SIGKILL to @leader, a child of the caller that it has not reaped, its descendants, and every process of the container in its
+ *  session. */
+void sandbox_kill_session(const char *cgroup_path, pid_t leader);

@@ -33,24 +33,29 @@ def journal():
     return subprocess.run(["journalctl", "-q", "--no-pager", "-n", "40", "-u", "cofferd.service", "-u", "cofferd.socket"], capture_output=True, text=True).stdout
 
 
+def install():
+    """What `make install` does, below /usr, and the steps that docs/daemon.md names behind it."""
+    stage = coffer.Stage.get()
+    os.makedirs(LIBEXEC, exist_ok=True)
+    for program in ("coffer", "cofferd"):
+        shutil.copy2(getattr(stage, program), os.path.join(BIN, program))
+    for program in coffer.PROGRAMS:
+        shutil.copy2(os.path.join(stage.libexec, program), LIBEXEC)
+    units = os.path.join(coffer.SOURCE, "share", "systemd")
+    for unit in ("cofferd.service", "cofferd.socket", "coffer-restore.service"):
+        with open("/etc/systemd/system/" + unit, "w") as f:
+            f.write(coffer.read_text(os.path.join(units, unit)).replace("@BINDIR@", BIN))
+    for kind, command in (("sysusers", "systemd-sysusers"), ("tmpfiles", "systemd-tmpfiles")):
+        os.makedirs(f"/etc/{kind}.d", exist_ok=True)
+        shutil.copy(os.path.join(units, f"coffer.{kind}"), f"/etc/{kind}.d/coffer.conf")
+        sh(command, *(["--create"] if kind == "tmpfiles" else []), f"/etc/{kind}.d/coffer.conf")
+    sh("systemctl", "daemon-reload")
+
+
 class Units(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        stage = coffer.Stage.get()
-        os.makedirs(LIBEXEC, exist_ok=True)
-        for program in ("coffer", "cofferd"):
-            shutil.copy2(getattr(stage, program), os.path.join(BIN, program))
-        for program in coffer.PROGRAMS:
-            shutil.copy2(os.path.join(stage.libexec, program), LIBEXEC)
-        units = os.path.join(coffer.SOURCE, "share", "systemd")
-        with open("/etc/systemd/system/cofferd.service", "w") as f:
-            f.write(coffer.read_text(os.path.join(units, "cofferd.service")).replace("@BINDIR@", BIN))
-        shutil.copy(os.path.join(units, "cofferd.socket"), "/etc/systemd/system/cofferd.socket")
-        for kind, command in (("sysusers", "systemd-sysusers"), ("tmpfiles", "systemd-tmpfiles")):
-            os.makedirs(f"/etc/{kind}.d", exist_ok=True)
-            shutil.copy(os.path.join(units, f"coffer.{kind}"), f"/etc/{kind}.d/coffer.conf")
-            sh(command, *(["--create"] if kind == "tmpfiles" else []), f"/etc/{kind}.d/coffer.conf")
-        sh("systemctl", "daemon-reload")
+        install()
         sh("systemctl", "start", "cofferd.socket")
         cls.api = staticmethod(daemon.Client(SOCK))
 
@@ -93,6 +98,30 @@ class Units(unittest.TestCase):
         os.kill(self.main_pid(), 9)
         self.assertTrue(coffer.wait_until(lambda: sh("systemctl", "is-active", "cofferd.service", check=False).stdout == "active\n" and self.main_pid() > 0, 60, 0.5), journal())
         self.assertEqual(self.coffer("inspect", "-f", "{{.State.Status}}", "stays").strip(), "running")
+
+        # under load: containers write and are probed while systemd restarts and kills the daemon; no line is lost, nothing of theirs is touched
+        names = [f"load{i}" for i in range(3)]
+        for name in names:
+            self.coffer("run", "-d", "--name", name, "--network", "none", "--restart", "unless-stopped", "--health-cmd", "true", "--health-interval", "2s", "busybox", "sh", "-c",
+                        "trap 'exit 0' TERM; n=0; while :; do n=$((n+1)); echo $n; sleep 0.05; done")
+        pids = {name: self.coffer("inspect", "-f", "{{.State.Pid}} {{.RestartCount}}", name) for name in names}
+        for how in ("restart", "kill"):
+            if how == "kill":
+                os.kill(self.main_pid(), 9)
+            else:
+                sh("systemctl", "restart", "cofferd.service")
+            self.assertEqual(self.api("GET", "/_ping", timeout=120).text, "OK")
+        for name in names:
+            self.assertEqual(self.coffer("inspect", "-f", "{{.State.Pid}} {{.RestartCount}}", name), pids[name])
+            lines = self.coffer("logs", name).split()
+            self.assertEqual(lines, [str(i + 1) for i in range(len(lines))])
+            self.assertTrue(coffer.wait_until(lambda name=name: self.coffer("inspect", "-f", "{{.State.Health.Status}}", name) == "healthy\n", 30, 0.5))
+        # the daemon's own subtree is delegated, and no container is in it: what systemd does to the service is not done to them
+        self.assertEqual(sh("systemctl", "show", "-p", "Delegate", "--value", "cofferd.service").stdout, "yes\n")
+        for name in names:
+            where = coffer.read_text(f"/proc/{pids[name].split()[0]}/cgroup")
+            self.assertNotIn("cofferd.service", where)
+        self.coffer("rm", "-f", *names)
 
         # requests that come while it restarts wait in the socket
         restart = subprocess.Popen(["systemctl", "restart", "cofferd.service"])

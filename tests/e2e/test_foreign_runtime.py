@@ -219,6 +219,16 @@ class Foreign:
         self.assertEqual(self.coffer("wait", cid).word, "137")
         self.assertEqual(self.inspect(cid)["HostConfig"]["Runtime"], self.RUNTIME)
 
+    def test_health_check_and_restart_policy(self):
+        """A probe that takes too long ends with what it started, though the runtime gives it no session of its own."""
+        cid = self.detached("--runtime", self.RUNTIME, "--restart", "always", "--health-cmd", "echo probe; sleep 4444 & sleep 4445", "--health-interval", "200ms", "--health-timeout", "500ms",
+                            "--health-retries", "1", "busybox", "sh", "-c", "while [ ! -e /go ]; do sleep 0.1; done; rm /go; exit 1")
+        self.assertTrue(wait_until(lambda: self.inspect(cid)["State"]["Health"]["Status"] == "unhealthy", 20))
+        self.assertEqual(self.inspect(cid)["State"]["Health"]["Log"][0]["Output"], "Health check exceeded timeout (500ms): probe\n")
+        self.assertTrue(wait_until(lambda: len([line for line in self.coffer("top", cid, "-o", "pid,args").lines if "sleep 444" in line]) <= 2))
+        self.coffer("exec", cid, "touch", "/go", check=False)
+        self.assertTrue(wait_until(lambda: self.inspect(cid)["RestartCount"] == 1 and self.status(cid) == "running", 20))
+
     def test_rm_forced_leaves_nothing(self):
         cid = self.coffer("run", "-d", "--network", "none", "--runtime", self.RUNTIME, "busybox", "sleep", "1000").word
         pid = self.pid(cid)

@@ -13,6 +13,9 @@ Frames on the line, both ways: a letter, a space, a decimal length, a line feed,
   to the host   B booted (kernel release)   O stdout   E stderr   F file (name, NUL, bytes)   X the end (exit code)
   to us         I input for the terminal    W window size "ROWS COLUMNS"
 Files that the command leaves in /vm/out are sent before the end.
+
+A command that leaves /vm/reboot behind is not at its end: the machine boots again, if it was made for that, and the command is run once more with
+COFFER_VM_BOOT=2 in its environment (it is 1 the first time).
 """
 
 import fcntl
@@ -24,6 +27,7 @@ import shutil
 import struct
 import subprocess
 import termios
+import time
 import tty
 
 LINE = "/dev/ttyS1"
@@ -62,6 +66,28 @@ def place(binds):
     for source, target in binds:
         os.makedirs(target, exist_ok=True)
         subprocess.run(["mount", "--bind", source, target], check=True)
+
+
+def count_boot():
+    path, n = os.path.join(HERE, "boots"), 1
+    if os.path.exists(path):
+        with open(path) as f:
+            n = int(f.read()) + 1
+    with open(path, "w") as f:
+        f.write(str(n))
+    return n
+
+
+def boot_again():
+    """If the command asked for it. Does not come back then."""
+    path = os.path.join(HERE, "reboot")
+    if not os.path.exists(path):
+        return
+    os.remove(path)
+    os.sync()
+    subprocess.run(["systemctl", "reboot"], check=True)
+    while True:
+        time.sleep(60)
 
 
 def argv(request):
@@ -152,6 +178,7 @@ def main():
         line.send("B", os.uname().release.encode())
         with open(os.path.join(HERE, "request.json")) as f:
             request = json.load(f)
+        request["env"]["COFFER_VM_BOOT"] = str(count_boot())
         os.makedirs(out, exist_ok=True)
         place(request["binds"])
         try:
@@ -159,6 +186,7 @@ def main():
         except FileNotFoundError as e:
             line.send("E", f"{e}\n".encode())
             code = 127
+        boot_again()
         send_files(line, out)
         shutil.rmtree(out, ignore_errors=True)
     except Exception as e:  # whatever it is, the host must hear of it

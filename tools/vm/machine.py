@@ -4,7 +4,7 @@
 The first NVMe disk is the image (image.py) under an overlay that is thrown away; the second is made here for this run
 and carries the agent, the request, the checkout's files and the built programs, which the machine shows under the same
 paths as this host does: a build directory works there as it is. ttyS0 is the kernel's console and goes to a log, ttyS1
-carries the frames that agent.py describes. The machine has no network. When the end is told, or time is up, QEMU is killed: nothing
+carries the frames that agent.py describes. A machine that may reboot comes up again with the disks as they were left, and is asked the same again. The machine has no network. When the end is told, or time is up, QEMU is killed: nothing
 of the machine outlives the run.
 """
 
@@ -42,10 +42,10 @@ class MachineError(Exception):
     """The machine did not come up, or died."""
 
 
-def qemu(folder, boot, append, memory, cpus):
+def qemu(folder, boot, append, memory, cpus, reboots=False):
     log = os.path.join(folder, "console")
     base = image.image()
-    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-avx,-avx2", "-machine", "q35", "-smp", str(cpus), "-m", memory, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
+    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-avx,-avx2", "-machine", "q35", "-smp", str(cpus), "-m", memory, "-nodefaults", "-no-user-config", "-display", "none", *([] if reboots else ["-no-reboot"]),
             "-kernel", os.path.join(base, "vmlinuz"), "-append", f"{KERNEL} {BOOTS[boot]} {append}".strip(),
             "-drive", f"file={base}/disk.img,if=none,id=d0,format=raw,snapshot=on", "-device", "nvme,drive=d0,serial=system",
             "-drive", f"file={folder}/payload.img,if=none,id=d1,format=raw,cache=unsafe", "-device", "nvme,drive=d1,serial=payload",
@@ -156,8 +156,9 @@ def window_size():
 class Machine:
     """One machine. run() gives the exit code of the command; the fields tell how it went."""
 
-    def __init__(self, boot="plain", append="", memory="3G", cpus=2, timeout=600, out=None, sink=None, verbose=False):
+    def __init__(self, boot="plain", append="", memory="3G", cpus=2, timeout=600, out=None, sink=None, verbose=False, reboots=False):
         assert boot in BOOTS, boot
+        self.reboots = reboots  # the command may ask for another boot of the same machine (agent.py)
         self.boot, self.append, self.memory, self.cpus, self.timeout, self.out, self.verbose = boot, append, memory, cpus, timeout, out, verbose
         self.sink = sink or self._print  # called with (letter, bytes) for O and E
         self.boot_seconds = None
@@ -172,7 +173,7 @@ class Machine:
         request = {"command": command, "cwd": cwd, "env": dict({"COFFER_SLOW": "4"}, **(env or {})), "unit": unit, "user": user, "terminal": window_size() if terminal else None}
         with tempfile.TemporaryDirectory(prefix="coffer-vm.", dir="/var/tmp") as folder:
             payload(folder, request, build, extra)
-            argv = qemu(folder, self.boot, self.append, self.memory, self.cpus)
+            argv = qemu(folder, self.boot, self.append, self.memory, self.cpus, self.reboots)
             with socket.socket(socket.AF_UNIX) as server:
                 server.bind(folder + "/line")
                 server.listen(1)
@@ -228,7 +229,7 @@ class Machine:
                 raise MachineError(f"the machine stopped by itself (QEMU: exit {process.wait()})")
             for kind, body in frames.feed(data):
                 if kind == "B":
-                    self.boot_seconds = time.monotonic() - start
+                    self.boot_seconds = self.boot_seconds or time.monotonic() - start
                 elif kind == "X":
                     return int(body)
                 elif kind == "F":

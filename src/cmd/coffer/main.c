@@ -28,6 +28,7 @@
 #include "cmd/coffer/settings.h"
 
 #define EXIT_ENGINE 125
+#define RESTART_TRIES 10
 
 struct child {
 	pid_t pid; /* 0: not started */
@@ -131,17 +132,11 @@ static int reap(const char *id)
 	return r < 0 ? EXIT_ENGINE : 0;
 }
 
-/* Small until it is due: nothing of the engine is touched before. */
-static int restart_wait(const char *id)
+static int restart_once(const char *id)
 {
-	const char *run = getenv("COFFER_RUN");
 	struct engine *e = NULL;
 	struct err err = {};
-	int r = engine_restart_wait(str_empty(run) ? "/run/coffer" : run, id);
-	if (r <= 0)
-		return r < 0 ? EXIT_ENGINE : 0;
-	(void) prctl(PR_SET_NAME, "coffer-restart");
-	r = open_engine(&e, &err);
+	int r = open_engine(&e, &err);
 	if (r == 0) {
 		r = engine_restart_due(e, id, &err);
 		engine_settle(e);
@@ -149,6 +144,20 @@ static int restart_wait(const char *id)
 	}
 	if (r < 0)
 		log_error("restarting %.64s: %s", id, err.msg);
+	return r;
+}
+
+/* Small until it is due: nothing of the engine is touched before. */
+static int restart_wait(const char *id)
+{
+	const char *run = getenv("COFFER_RUN");
+	int r = engine_restart_wait(str_empty(run) ? "/run/coffer" : run, id);
+	if (r <= 0)
+		return r < 0 ? EXIT_ENGINE : 0;
+	(void) prctl(PR_SET_NAME, "coffer-restart");
+	/* nobody else is there to try again, should the database be locked; a start that has failed is not due any more */
+	for (int i = 0; (r = restart_once(id)) < 0 && i < RESTART_TRIES; i++)
+		(void) sleep(1);
 	return r < 0 ? EXIT_ENGINE : 0;
 }
 
