@@ -143,7 +143,8 @@ static bool is_down(struct engine *e, const char *id)
 	_cleanup_container_ struct container now = {0};
 	struct run_info info;
 	int rc = container_load(e, id, &now, NULL);
-	return rc == 0 || (rc > 0 && state_peek(e, &now, &info, NULL) >= 0 && info.state != RUN_RUNNING && info.state != RUN_RESTARTING);
+	rc = rc > 0 ? state_read(e, &now, /* locked= */ false, &info, NULL) : rc == 0 ? -ENOENT : rc;
+	return rc == -ENOENT || (rc >= 0 && info.state != RUN_RUNNING && info.state != RUN_RESTARTING);
 }
 
 /* What runs. Return: 1 it is stopped, 0 it was restarted meanwhile, <0. */
