@@ -10,7 +10,7 @@ The request (written by machine.py):
   terminal  null, or [rows, columns]: the command gets a terminal, and input comes from the host
 
 Frames on the line, both ways: a letter, a space, a decimal length, a line feed, that many bytes.
-  to the host   B booted (kernel release)   O stdout   E stderr   F file (name, NUL, bytes)   X the end (exit code)
+  to the host   B booted (kernel release)   O stdout   E stderr   F file (name, NUL, bytes)   R the machine reboots   X the end (exit code)
   to us         I input for the terminal    W window size "ROWS COLUMNS"
 Files that the command leaves in /vm/out are sent before the end.
 
@@ -78,12 +78,14 @@ def count_boot():
     return n
 
 
-def boot_again():
+def boot_again(line):
     """If the command asked for it. Does not come back then."""
     path = os.path.join(HERE, "reboot")
     if not os.path.exists(path):
         return
     os.remove(path)
+    line.send("R", b"")
+    termios.tcdrain(line.fd)
     os.sync()
     subprocess.run(["systemctl", "reboot"], check=True)
     while True:
@@ -186,7 +188,7 @@ def main():
         except FileNotFoundError as e:
             line.send("E", f"{e}\n".encode())
             code = 127
-        boot_again()
+        boot_again(line)
         send_files(line, out)
         shutil.rmtree(out, ignore_errors=True)
     except Exception as e:  # whatever it is, the host must hear of it

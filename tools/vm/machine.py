@@ -4,7 +4,9 @@
 The first NVMe disk is the image (image.py) under an overlay that is thrown away; the second is made here for this run
 and carries the agent, the request, the checkout's files and the built programs, which the machine shows under the same
 paths as this host does: a build directory works there as it is. ttyS0 is the kernel's console and goes to a log, ttyS1
-carries the frames that agent.py describes. A machine that may reboot comes up again with the disks as they were left, and is asked the same again. The machine has no network. When the end is told, or time is up, QEMU is killed: nothing
+carries the frames that agent.py describes. A machine that may reboot
+has a copy of the image instead of the overlay: QEMU ends with the reboot and is started again on the disks as they were left, where the same is asked
+once more. The machine has no network. When the end is told, or time is up, QEMU is killed: nothing
 of the machine outlives the run.
 """
 
@@ -42,12 +44,12 @@ class MachineError(Exception):
     """The machine did not come up, or died."""
 
 
-def qemu(folder, boot, append, memory, cpus, reboots=False):
+def qemu(folder, boot, append, memory, cpus, disk):
     log = os.path.join(folder, "console")
     base = image.image()
-    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-avx,-avx2", "-machine", "q35", "-smp", str(cpus), "-m", memory, "-nodefaults", "-no-user-config", "-display", "none", *([] if reboots else ["-no-reboot"]),
+    return ["qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max,-avx,-avx2", "-machine", "q35", "-smp", str(cpus), "-m", memory, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-kernel", os.path.join(base, "vmlinuz"), "-append", f"{KERNEL} {BOOTS[boot]} {append}".strip(),
-            "-drive", f"file={base}/disk.img,if=none,id=d0,format=raw,snapshot=on", "-device", "nvme,drive=d0,serial=system",
+            "-drive", f"file={disk or base + '/disk.img'},if=none,id=d0,format=raw," + ("cache=unsafe" if disk else "snapshot=on"), "-device", "nvme,drive=d0,serial=system",
             "-drive", f"file={folder}/payload.img,if=none,id=d1,format=raw,cache=unsafe", "-device", "nvme,drive=d1,serial=payload",
             "-serial", f"file:{log}", "-chardev", f"socket,id=line,path={folder}/line", "-serial", "chardev:line"]
 
@@ -173,28 +175,43 @@ class Machine:
         request = {"command": command, "cwd": cwd, "env": dict({"COFFER_SLOW": "4"}, **(env or {})), "unit": unit, "user": user, "terminal": window_size() if terminal else None}
         with tempfile.TemporaryDirectory(prefix="coffer-vm.", dir="/var/tmp") as folder:
             payload(folder, request, build, extra)
-            argv = qemu(folder, self.boot, self.append, self.memory, self.cpus, self.reboots)
+            argv = qemu(folder, self.boot, self.append, self.memory, self.cpus, self._own_disk(folder))
             with socket.socket(socket.AF_UNIX) as server:
                 server.bind(folder + "/line")
                 server.listen(1)
-                process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ, TMPDIR="/var/tmp"), start_new_session=True)
-                try:
-                    server.settimeout(20)
-                    try:
-                        line, _ = server.accept()
-                    except OSError:
-                        process.kill()
-                        raise MachineError("QEMU did not start: " + process.stderr.read().decode(errors="replace").strip()) from None
-                    with line, raw_terminal(terminal):
-                        return self._converse(line, process, terminal)
-                except MachineError as e:
-                    raise MachineError(f"{e}\n{self._console(folder)}") from None
-                finally:
-                    process.kill()
-                    process.wait()
-                    process.stderr.close()
-                    if self.verbose:
-                        print(self._console(folder, 100000), file=sys.stderr)
+                while True:
+                    code = self._boot(argv, server, folder, terminal)
+                    if code is not None:
+                        return code
+
+    def _own_disk(self, folder):
+        """A copy of the image that lasts from boot to boot, or None."""
+        if not self.reboots:
+            return None
+        image.must("cp", "--sparse=always", os.path.join(image.image(), "disk.img"), os.path.join(folder, "disk.img"))
+        return os.path.join(folder, "disk.img")
+
+    def _boot(self, argv, server, folder, terminal):
+        """One life of QEMU. Return: the exit code of the command, or None when the machine reboots."""
+        self.boot_seconds, self.rebooting = None, False
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=dict(os.environ, TMPDIR="/var/tmp"), start_new_session=True)
+        try:
+            server.settimeout(20)
+            try:
+                line, _ = server.accept()
+            except OSError:
+                process.kill()
+                raise MachineError("QEMU did not start: " + process.stderr.read().decode(errors="replace").strip()) from None
+            with line, raw_terminal(terminal):
+                return self._converse(line, process, terminal)
+        except MachineError as e:
+            raise MachineError(f"{e}\n{self._console(folder)}") from None
+        finally:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+            if self.verbose:
+                print(self._console(folder, 100000), file=sys.stderr)
 
     @staticmethod
     def _console(folder, size=6000):
@@ -225,11 +242,15 @@ class Machine:
             if line not in ready:
                 continue
             data = line.recv(65536)
+            if not data and self.rebooting:
+                return None
             if not data:
                 raise MachineError(f"the machine stopped by itself (QEMU: exit {process.wait()})")
             for kind, body in frames.feed(data):
                 if kind == "B":
-                    self.boot_seconds = self.boot_seconds or time.monotonic() - start
+                    self.boot_seconds = time.monotonic() - start
+                elif kind == "R":
+                    self.rebooting = self.reboots
                 elif kind == "X":
                     return int(body)
                 elif kind == "F":
