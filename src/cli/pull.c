@@ -40,28 +40,25 @@ static int receive(struct cli *cli, struct http_conn *c, FILE *out, struct err *
 	return r;
 }
 
-int pull_image(struct cli *cli, const char *text, const char *platform, bool all, FILE *out, struct err *err)
+int registry_post(struct cli *cli, const struct strbuf *t, const char *ref, FILE *out, struct err *err)
 {
 	_cleanup_http_conn_ struct http_conn *c = NULL;
-	_cleanup_strbuf_ struct strbuf t = TARGET_INIT, headers = STRBUF_INIT(64 << 10);
+	_cleanup_strbuf_ struct strbuf headers = STRBUF_INIT(64 << 10);
 	_cleanup_credentials_ struct credentials creds = {NULL};
 	_cleanup_free_ char *server = NULL;
-	struct image_ref ref = {0};
 	struct http_answer a;
-	int r = image_ref_parse(text, &ref, err);
-	if (r >= 0)
-		r = target(&t, &ref, platform, all, err);
-	image_ref_done(&ref);
-	int found = r < 0 ? r : credentials_server(text, &server, err);
+	int found = credentials_server(ref, &server, err);
 	if (found >= 0)
 		found = credentials_read(server, &creds, err);
 	if (found < 0)
 		return found;
+	if (strbuf_err(t) < 0)
+		return err_set(err, ERR_INVALID, "the request's path is too long");
 	credentials_header(server, found > 0 ? &creds : NULL, &headers);
-	r = link_open(cli, &c, err);
+	int r = link_open(cli, &c, err);
 	if (r < 0)
 		return r;
-	r = http_send(c, &(struct http_call) {.method = "POST", .target = t.s, .headers = headers.s});
+	r = http_send(c, &(struct http_call) {.method = "POST", .target = t->s, .headers = headers.s});
 	if (headers.s)
 		explicit_bzero(headers.s, headers.len);
 	if (r < 0 && r != -EPIPE)
@@ -69,6 +66,17 @@ int pull_image(struct cli *cli, const char *text, const char *platform, bool all
 	r = call_head(cli, c, &a, err);
 	*err = r < 0 ? *err : (struct err) {0};
 	return r < 0 ? r : receive(cli, c, out, err);
+}
+
+int pull_image(struct cli *cli, const char *text, const char *platform, bool all, FILE *out, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
+	struct image_ref ref = {0};
+	int r = image_ref_parse(text, &ref, err);
+	if (r >= 0)
+		r = target(&t, &ref, platform, all, err);
+	image_ref_done(&ref);
+	return r < 0 ? r : registry_post(cli, &t, text, out, err);
 }
 
 /* The command */

@@ -250,6 +250,20 @@ struct pull_request {
 /** engine_pull() - ERR_NOT_FOUND "manifest for X not found: ...", ERR_UNAUTHORIZED, ERR_DENIED by policy.json, -ECANCELED. */
 int engine_pull(struct engine *e, const struct caller *c, const struct pull_request *req, struct err *err);
 
+struct push_request {
+	const char *name, *tag;   /* @tag "" or NULL with a bare name: every tag of the repository */
+	const struct registry_auth *auth;
+	const atomic_bool *cancel;
+	const struct image_progress *progress;
+	void (*pushed)(void *ctx, const char *tag, const char *digest, uint64_t size); /* with @progress's ctx: one is done */
+};
+/** engine_push() - blobs that the registry lacks, then the manifest. ERR_NOT_FOUND when there is no such image here; as engine_pull(). */
+int engine_push(struct engine *e, const struct caller *c, const struct push_request *req, struct err *err);
+/** engine_login() - POST /auth. ERR_UNAUTHORIZED. Writes {"Status","IdentityToken"}. */
+int engine_login(struct engine *e, const struct caller *c, const struct registry_auth *auth, struct json_writer *w, struct err *err);
+/** engine_distribution() - what a registry has under @name, without fetching it. Writes {"Descriptor","Platforms"}. */
+int engine_distribution(struct engine *e, const struct caller *c, const char *name, const struct registry_auth *auth, struct json_writer *w, struct err *err);
+
 /** engine_image_containers() - how many containers were made of @image_id. */
 int engine_image_containers(struct engine *e, const struct caller *c, const char *image_id, int64_t *ret, struct err *err);
 int engine_volume_create(struct engine *e, const struct caller *c, const char *name, const struct json *labels, struct json_writer *w, struct err *err);

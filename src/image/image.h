@@ -84,6 +84,8 @@ int image_find(struct image_store *s, const char *tenant, const char *ref, struc
 int image_is_current(struct image_store *s, const char *tenant, const struct image_ref *ref, const char *digest, const char *id, struct err *err);
 /** image_list() - every image of @tenant. *@ret: owned NULL-terminated array of owned images. */
 int image_list(struct image_store *s, const char *tenant, struct image ***ret, struct err *err);
+/** image_add_digest() - image @id is known as @digest in @ref's repository from now on (it was pushed there). */
+int image_add_digest(struct image_store *s, const char *tenant, const struct image_ref *ref, const char *digest, const char *id, struct err *err);
 int image_tag(struct image_store *s, const char *tenant, const char *source, const char *repo, const char *tag, struct err *err);
 
 /** image_remove() - docker's rmi: removes the reference; the image and its unshared layers when it was the last one.

@@ -21,6 +21,17 @@ static int put_ref(struct image_store *s, const char *tenant, const struct image
 	return MIN(r, 0);
 }
 
+int image_add_digest(struct image_store *s, const char *tenant, const struct image_ref *ref, const char *digest, const char *id, struct err *err)
+{
+	char *name = str_printf("%s/%s", ref->domain, ref->path);
+	if (!name)
+		return err_oom(err);
+	int r = db_exec(s->db, err, "INSERT INTO image_digest SELECT ?1,?2,?3,?4 WHERE EXISTS (SELECT 1 FROM image WHERE tenant=?1 AND id=?4)"
+				    " ON CONFLICT DO UPDATE SET image_id=excluded.image_id", "ssss", tenant, name, digest, id);
+	free(name);
+	return MIN(r, 0);
+}
+
 int image_tag(struct image_store *s, const char *tenant, const char *source, const char *repo, const char *tag, struct err *err)
 {
 	char id[DIGEST_TEXT_MAX];

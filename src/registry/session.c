@@ -158,21 +158,18 @@ static bool go_plain(struct registry_conn *c)
 	return true;
 }
 
-static int redirect(struct registry_conn *c, struct url *u, struct err *err)
+int session_resolve(const struct registry_conn *c, const struct url *base, const char *location, struct url *ret, struct err *err)
 {
 	struct url to;
-	int r = url_resolve(u, fetch_head(c->fetcher)->location, &to, err);
+	int r = url_resolve(base, location, &to, err);
 	if (r < 0)
-		return err_wrap(err, "a redirect of '%s'", u->host);
-	if (!to.https && !(url_same_origin(&to, &c->at->base) && c->at->plain))
-		STRV_FOREACH(s, c->reg->cfg->insecure)
-			if (str_eq(s, to.host)) {
-				*u = to;
-				return 0;
-			}
-	if (!to.https && !(url_same_origin(&to, &c->at->base) && c->at->plain))
-		return err_set(err, ERR_DENIED, "'%s' redirects to 'http://%s', which is not encrypted: refused", u->host, to.host);
-	*u = to;
+		return err_wrap(err, "where '%s' leads", base->host);
+	bool named = to.https || (url_same_origin(&to, &c->at->base) && c->at->plain);
+	STRV_FOREACH(s, c->reg->cfg->insecure)
+		named = named || str_eq(s, to.host);
+	if (!named)
+		return err_set(err, ERR_DENIED, "'%s' redirects to 'http://%s', which is not encrypted: refused", base->host, to.host);
+	*ret = to;
 	return 0;
 }
 
@@ -219,7 +216,7 @@ int session_request(struct registry_conn *c, const struct exchange *x, struct er
 		} else if (is_redirect(status) && x->follow) {
 			if (++redirects > REDIRECTS_MAX)
 				return err_set(err, ERR_CORRUPT, "'%s': more than %d redirects", u.host, REDIRECTS_MAX);
-			r = redirect(c, &u, err);
+			r = session_resolve(c, &u, fetch_head(c->fetcher)->location, &u, err);
 		} else if (is_busy(status) && again && ++tries < TRIES_MAX) {
 			r = session_pause(c->reg, backoff_ms(c, tries, /* answered= */ true), err);
 			if (r >= 0)
@@ -261,7 +258,7 @@ int session_refused(struct registry_conn *c, int status, const char *what, struc
 	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(ERROR_MAX);
 	char code[64], message[240], lower[64];
 	struct err ignored;
-	_cleanup_free_ char *name = image_ref_familiar(&c->reg->ref);
+	_cleanup_free_ char *name = c->reg->ref.path ? image_ref_familiar(&c->reg->ref) : NULL;
 	if (fetch_text(c->fetcher, &b, &ignored) < 0)
 		strbuf_reset(&b);
 	read_error(b.s ? b.s : "", b.len, code, sizeof(code), message, sizeof(message));
@@ -270,7 +267,8 @@ int session_refused(struct registry_conn *c, int status, const char *what, struc
 	if (status == 404)
 		return err_set(err, ERR_NOT_FOUND, "%s not found: %s: %s", what, code[0] ? lower : "manifest unknown", message[0] ? message : "manifest unknown");
 	if ((status == 403 || status == 401) && says(code, "DENIED"))
-		return err_set(err, ERR_NOT_FOUND, "pull access denied for %s, repository does not exist or may require 'docker login': denied: %s", name ? name : "",
+		return err_set(err, ERR_NOT_FOUND, "%s access denied for %s, repository does not exist or may require 'docker login': denied: %s",
+			       c->reg->actions & REGISTRY_PUSH ? "push" : "pull", name ? name : "",
 			       message[0] ? message : "requested access to the resource is denied");
 	if (status == 401)
 		return err_set(err, ERR_UNAUTHORIZED, "%s: unauthorized: %s", what, message[0] ? message : "authentication required");

@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: Apache-2.0
+"""push, login, logout, and the look at what a registry has; with docker-registry, skopeo, podman, buildah, umoci and Debian's dockerd as peers: digests stay equal."""
+
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+import coffer
+import daemon
+import images
+import peers
+import registries
+from images import Entry
+from registries import Image, digest
+from test_pull import PullTest, etc_overlay
+
+ASAN = True
+LAYERS = [images.busybox_entries(), [Entry.file("own", "x\n", uid=5, gid=6, mode=0o4755), Entry.link("hard", "own")]]
+
+
+def raw_manifest(ref, *flags):
+    return subprocess.run(["skopeo", "inspect", "--raw", "--tls-verify=false", *flags, "docker://" + ref], check=True, capture_output=True).stdout
+
+
+class Push(PullTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.reg = cls.registry()
+
+    def load(self, archive, tag, ref):
+        self.coffer("load", "-i", archive)
+        self.coffer("tag", tag, ref)
+        self.addCleanup(self.coffer, "rmi", "-f", ref, check=False)
+        self.addCleanup(self.coffer, "rmi", "-f", tag, check=False)
+        return ref
+
+    def test_words_and_digests(self):
+        ref = self.load(images.oci_archive(LAYERS, "push-gz:1"), "push-gz:1", f"{self.reg.name}/team/gz:1")
+        out = self.coffer("push", ref).lines
+        self.assertEqual(out[0], f"The push refers to repository [{self.reg.name}/team/gz]")
+        self.assertEqual(sum(line.endswith(": Pushed") for line in out), 3)
+        manifest = raw_manifest(ref)
+        self.assertEqual(out[-1], f"1: digest: {digest(manifest)} size: {len(manifest)}")
+        self.assertIn(f"{self.reg.name}/team/gz@{digest(manifest)}", self.coffer("image", "inspect", ref).json()[0]["RepoDigests"])
+        again = self.coffer("push", ref).lines
+        self.assertEqual(sum(line.endswith(": Layer already exists") for line in again), 3)
+        self.assertEqual(again[-1], out[-1])
+        self.assertEqual(self.coffer("push", "-q", ref).lines, [ref])
+
+    def test_another_repository_of_the_same_registry_lends_its_blobs(self):
+        ref = self.load(images.oci_archive(LAYERS + [[Entry.file("lent")]], "push-lent:1"), "push-lent:1", f"{self.reg.name}/a/lent:1")
+        self.coffer("push", ref)
+        other = f"{self.reg.name}/b/lent:1"
+        self.coffer("tag", ref, other)
+        self.addCleanup(self.coffer, "rmi", "-f", other, check=False)
+        out = self.coffer("push", other).out
+        self.assertIn("Mounted from a/lent", out)
+        self.assertEqual(raw_manifest(ref), raw_manifest(other))
+
+    def test_pulled_again_it_is_the_same(self):
+        for coding, archive in (("plain", images.docker_archive(LAYERS + [[Entry.file("p")]], ["again-plain:1"])), ("zstd", images.oci_archive(LAYERS + [[Entry.file("z")]], "again-zstd:1", compress="zstd"))):
+            ref = self.load(archive, f"again-{coding}:1", f"{self.reg.name}/again-{coding}:1")
+            self.coffer("push", ref)
+            before = self.coffer("image", "inspect", ref).json()[0]
+            self.coffer("rmi", "-f", before["Id"])
+            self.coffer("pull", ref)
+            after = self.coffer("image", "inspect", ref).json()[0]
+            self.assertEqual((after["Id"], after["RootFS"]), (before["Id"], before["RootFS"]))
+            self.assertEqual(self.run_(ref, "sh", "-c", "stat -c '%a %u:%g %h' /own").lines, ["4755 5:6 2"])
+
+    def test_large_blobs_go_in_pieces(self):
+        ref = self.load(images.docker_archive([[Entry.file("big", os.urandom(40 << 20))]], ["big:1"]), "big:1", f"{self.reg.name}/big:1")
+        self.coffer("push", ref)
+        self.coffer("rmi", "-f", "big:1", ref, check=False)
+        self.coffer("pull", ref)
+
+    def test_all_tags_and_what_is_not_there(self):
+        for tag in ("a", "b"):
+            self.load(images.docker_archive([[Entry.file(tag)]], [f"all:{tag}"]), f"all:{tag}", f"{self.reg.name}/all:{tag}")
+        self.coffer("push", "-a", f"{self.reg.name}/all")
+        self.assertEqual(sorted(json.loads(subprocess.run(["skopeo", "list-tags", "--tls-verify=false", f"docker://{self.reg.name}/all"], check=True, capture_output=True).stdout)["Tags"]), ["a", "b"])
+        self.assertFails(self.coffer("push", f"{self.reg.name}/nosuch:1", check=False), 1, "does not exist locally")
+        self.assertFails(self.coffer("push", f"{self.reg.name}/all@sha256:" + "0" * 64, check=False), 1, "digest")
+
+    def test_uploads_that_break_are_taken_up(self):
+        """A registry of our own that takes uploads, and drops the connection in the middle of the second piece."""
+        fake = self.fake()
+        store, broken, begun = {}, [], []
+
+        def uploads(h, path, query):
+            if h.command == "POST" and path.endswith("/blobs/uploads/"):
+                begun.append(1)
+                store[str(len(begun))] = b""
+                return h.answer(202, b"", Location=f"/v2/x/blobs/uploads/{len(begun)}?s=1") or True
+            if "/uploads/" in path:
+                key = path.rsplit("/", 1)[1]
+                if h.command == "PATCH" and len(store[key]) > 0 and not broken:
+                    broken.append(key)
+                    store[key] += h.body[:1000]
+                    h.close_connection = True
+                    h.connection.shutdown(2)
+                    return True
+                if h.command == "PATCH":
+                    start = int(h.headers["Content-Range"].split("-")[0])
+                    if start != len(store[key]):
+                        return h.error(416, "RANGE_INVALID") or True
+                    store[key] += h.body
+                    return h.answer(202, b"", Location=path + "?s=2", Range=f"0-{len(store[key]) - 1}") or True
+                if h.command == "GET":
+                    return h.answer(204, b"", Location=path + "?s=3", Range=f"0-{len(store[key]) - 1}") or True
+                if h.command == "PUT" and digest(store[key]) == query["digest"]:
+                    fake.blobs[query["digest"]] = store[key]
+                    return h.answer(201) or True
+                return h.error(400, "DIGEST_INVALID") or True
+            if h.command == "PUT" and "/manifests/" in path:
+                fake.manifests[("x", path.rsplit("/", 1)[1])] = (h.headers["Content-Type"], h.body)
+                return h.answer(201) or True
+        fake.lies.append(uploads)
+        ref = self.load(images.docker_archive([[Entry.file("big", os.urandom(40 << 20))]], ["broken:1"]), "broken:1", f"{fake.name}/x:1")
+        self.coffer("push", ref)
+        self.assertEqual(len(broken), 1)
+        self.assertEqual({d for d, b in fake.blobs.items()}, {digest(b) for b in fake.blobs.values()})
+        self.assertEqual(len(fake.blobs), 2)
+
+    def test_uploads_do_not_lead_elsewhere_with_the_secret(self):
+        fake, other = self.fake(), self.fake()
+        home = os.path.join(self.scratch, "home")
+        registries.auth_config(home, fake.name, "alice", "secret")
+        fake.lies.append(lambda h, path, q: not h.headers.get("Authorization") and (h.error(401, "UNAUTHORIZED", WWW_Authenticate='Basic realm="x"') or True))
+        fake.lies.append(lambda h, path, q: h.command == "POST" and (h.answer(202, b"", Location=other.url + "/upload") or True))
+        ref = self.load(images.docker_archive([[Entry.file("else")]], ["else:1"]), "else:1", f"{fake.name}/x:1")
+        self.assertFails(self.coffer("push", ref, check=False, env={"HOME": home}), 1, "not encrypted")
+        self.assertEqual(other.seen, [])
+
+
+class Peers(PullTest):
+    """Images by each go to a registry and come from it."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.reg = cls.registry()
+
+    def comes(self, ref):
+        """We pull it; the digest is the registry's."""
+        self.coffer("pull", ref)
+        self.assertIn(digest(raw_manifest(ref)), [d.split("@")[1] for d in self.coffer("image", "inspect", ref).json()[0]["RepoDigests"]])
+        self.assertEqual(self.run_(ref, "cat", "/own").word, "x")
+        self.coffer("rmi", "-f", ref)
+
+    def test_podman_and_buildah(self):
+        base = os.path.join(self.scratch, "podman")
+        self.addCleanup(shutil.rmtree, base, True)
+        storage = ["--root", base + "/root", "--runroot", base + "/run", "--storage-driver", "vfs"]
+        for program in ("podman", "buildah"):
+            run = lambda *a: subprocess.run([program, *storage, *a], check=True, capture_output=True, timeout=120)
+            theirs, ours = f"{self.reg.name}/{program}:1", f"{self.reg.name}/for-{program}:1"
+            run("pull", "-q", "docker-archive:" + images.docker_archive(LAYERS + [[Entry.file(program)]], [f"{program}-src:1"]))
+            run("push", "-q", "--tls-verify=false", f"localhost/{program}-src:1", theirs)
+            self.comes(theirs)
+            self.coffer("load", "-i", images.oci_archive(LAYERS + [[Entry.file(program + "2")]], f"for-{program}:1"))
+            self.coffer("tag", f"for-{program}:1", ours)
+            self.coffer("push", ours)
+            run("pull", "-q", "--tls-verify=false", ours)
+            got = json.loads(run("inspect", *(["--type", "image"]), ours).stdout)
+            ident = got[0]["Id"] if isinstance(got, list) else got["FromImageID"]
+            self.assertEqual("sha256:" + ident, self.coffer("image", "inspect", ours).json()[0]["Id"])
+            self.coffer("rmi", "-f", ours)
+
+    def test_umoci_and_skopeo(self):
+        layout = os.path.join(self.scratch, "umoci")
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "docker-archive:" + images.docker_archive(LAYERS, ["u:1"]), f"oci:{layout}:1"], check=True, capture_output=True)
+        subprocess.run(["umoci", "config", "--image", layout + ":1", "--author", "umoci"], check=True, capture_output=True)
+        ref = f"{self.reg.name}/umoci:1"
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", f"oci:{layout}:1", "docker://" + ref], check=True, capture_output=True)
+        self.comes(ref)
+        ours = f"{self.reg.name}/ours:1"
+        self.coffer("load", "-i", images.oci_archive(LAYERS + [[Entry.file("s")]], "ours:1", compress="zstd"))
+        self.coffer("tag", "ours:1", ours)
+        self.coffer("push", ours)
+        out = os.path.join(self.scratch, "out")
+        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", "docker://" + ours, f"oci:{out}:1"], check=True, capture_output=True)
+        self.assertEqual(subprocess.run(["umoci", "ls", "--layout", out], capture_output=True, text=True, check=True).stdout.split(), ["1"])
+        with open(os.path.join(out, "index.json")) as f:
+            self.assertEqual(json.load(f)["manifests"][0]["digest"], digest(raw_manifest(ours)))
+
+
+class Login(PullTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.cert = registries.make_cert(cls.scratch)
+        cls.reg = cls.registry(tls=cls.cert, users={"alice": "pass word"})
+        cls.home = os.path.join(cls.scratch, "login-home")
+        os.mkdir(cls.home)
+        cls.as_user = {"HOME": cls.home, "SSL_CERT_FILE": cls.cert[0]}
+
+    def test_the_whole_way(self):
+        r = self.coffer("login", "-u", "alice", "--password-stdin", self.reg.name, input="pass word\n", env=self.as_user)
+        self.assertEqual(r.lines, ["Login Succeeded"])
+        self.assertIn("stored unencrypted", r.err)
+        path = os.path.join(self.home, ".docker", "config.json")
+        with open(path) as f:
+            self.assertEqual(json.load(f), {"auths": {self.reg.name: {"auth": "YWxpY2U6cGFzcyB3b3Jk"}}})
+        self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
+        self.coffer("load", "-i", images.docker_archive([[Entry.file("l")]], ["l:1"]))
+        ref = f"{self.reg.name}/l:1"
+        self.coffer("tag", "l:1", ref)
+        self.assertFails(self.coffer("push", ref, check=False, env={"SSL_CERT_FILE": self.cert[0]}), 1, "no basic auth credentials")
+        self.coffer("push", ref, env=self.as_user)
+        subprocess.run(["skopeo", "inspect", "--raw", "--tls-verify=false", "--authfile", path, "docker://" + ref], check=True, capture_output=True)
+        self.assertEqual(self.coffer("logout", self.reg.name, env=self.as_user).lines, [f"Removing login credentials for {self.reg.name}"])
+        self.assertEqual(self.coffer("logout", self.reg.name, env=self.as_user).lines, [f"Not logged in to {self.reg.name}"])
+        self.coffer("rmi", "-f", "l:1", ref)
+
+    def test_wrong_passwords(self):
+        r = self.coffer("login", "-u", "alice", "--password-stdin", self.reg.name, input="wrong", check=False, env=self.as_user)
+        self.assertFails(r, 1, "unauthorized")
+        self.assertFails(self.coffer("login", self.reg.name, check=False, env=self.as_user), 1, "terminal")
+        self.assertFails(self.coffer("login", "-u", "a", "-p", "b", "--password-stdin", self.reg.name, check=False, env=self.as_user), 1, "mutually exclusive")
+
+    def test_on_a_terminal(self):
+        t = self.tty("login", self.reg.name, env=self.as_user)
+        t.expect("Username: ")
+        t.line("alice")
+        t.expect("Password: ")
+        t.line("pass word")
+        t.expect("Login Succeeded")
+        self.assertEqual(t.wait(), 0)
+        self.assertNotIn("pass word", t.text)
+        self.coffer("logout", self.reg.name, env=self.as_user)
+
+    def test_what_is_in_the_config_stays(self):
+        registries.auth_config(self.home, "other.example", "o", "p", HttpHeaders={"X": "y"}, detachKeys="ctrl-a")
+        self.coffer("login", "-u", "alice", "--password-stdin", self.reg.name, input="pass word", env=self.as_user)
+        with open(os.path.join(self.home, ".docker", "config.json")) as f:
+            config = json.load(f)
+        self.assertEqual((set(config["auths"]), config["HttpHeaders"], config["detachKeys"]), ({"other.example", self.reg.name}, {"X": "y"}, "ctrl-a"))
+        self.coffer("logout", self.reg.name, env=self.as_user)
+
+
+class Api(daemon.DaemonTest):
+    NEEDS_IMAGE = False
+
+    def test_push_stream_and_distribution(self):
+        reg = registries.Registry(self.scratch)
+        self.addCleanup(reg.close)
+        ref = reg.push(images.docker_archive([[Entry.file("a")]], ["a:1"]), "api/a:1")
+        self.assertEqual(self.api("POST", "/images/create", query={"fromImage": ref}).status, 200)
+        d = self.api("GET", f"/distribution/{ref}/json")
+        self.assertEqual(d.status, 200, str(d))
+        manifest = raw_manifest(ref)
+        self.assertEqual(d.json()["Descriptor"], {"mediaType": json.loads(manifest)["mediaType"], "digest": digest(manifest), "size": len(manifest)})
+        self.assertEqual(d.json()["Platforms"], [{"architecture": "amd64" if os.uname().machine == "x86_64" else "arm64", "os": "linux"}])
+        self.assertEqual(self.api("GET", f"/distribution/{reg.name}/nosuch/json").status, 404)
+        self.assertEqual(self.api("POST", f"/images/{ref[:-2]}/tag?repo={reg.name}/api/b&tag=2").status, 404)
+        self.assertEqual(self.api("POST", f"/images/{ref}/tag?repo={reg.name}/api/b&tag=2").status, 201)
+        a = self.api("POST", f"/images/{reg.name}/api/b/push?tag=2", headers={"X-Registry-Auth": "e30="})
+        lines = [json.loads(line) for line in a.text.split("\r\n") if line]
+        self.assertEqual(lines[-2], {"status": f"2: digest: {digest(manifest)} size: {len(manifest)}"})
+        self.assertEqual(lines[-1], {"progressDetail": {}, "aux": {"Tag": "2", "Digest": digest(manifest), "Size": len(manifest)}})
+        self.assertEqual(self.api("POST", "/images/nosuch/push?tag=1").status, 404)
+        for name in (ref, f"{reg.name}/api/b:2"):
+            self.api("DELETE", "/images/" + name)
+
+    def test_auth(self):
+        reg = registries.Registry(self.scratch, users={"bob": "b"})
+        self.addCleanup(reg.close)
+        body = {"username": "bob", "password": "b", "serveraddress": reg.name}
+        self.assertEqual(self.api("POST", "/auth", body).json(), {"Status": "Login Succeeded", "IdentityToken": ""})
+        self.assertEqual(self.api("POST", "/auth", dict(body, password="x")).status, 401)
+
+    def test_docker_s_cli(self):
+        reg = registries.Registry(self.scratch, users={"bob": "b"})
+        self.addCleanup(reg.close)
+        home = os.path.join(self.scratch, "docker-home")
+        docker = lambda *a, **kw: subprocess.run(["docker", "-H", "unix://" + self.sock, *a], capture_output=True, text=True, timeout=60, env=dict(self.env, HOME=home), **kw)
+        r = docker("login", "-u", "bob", "--password-stdin", reg.name, input="b")
+        self.assertIn("Login Succeeded", r.stdout, r.stderr)
+        docker("load", "-i", images.docker_archive([images.busybox_entries()], ["dc:1"]), check=True)
+        docker("tag", "dc:1", f"{reg.name}/dc:1", check=True)
+        r = docker("push", f"{reg.name}/dc:1")
+        self.assertEqual(r.returncode, 0, r.stderr)
+        self.assertIn("digest: sha256:", r.stdout)
+        docker("rmi", "-f", "dc:1", f"{reg.name}/dc:1", check=True)
+        self.assertEqual(docker("run", "--rm", "--network", "none", f"{reg.name}/dc:1", "echo", "pulled").stdout, "pulled\n")
+        docker("rmi", "-f", f"{reg.name}/dc:1")
+
+
+class Dockerd(peers.ArenaTest):
+    """Debian's dockerd (20.10) pushes what we pull, and pulls what we push: through a registry beside it."""
+
+    @classmethod
+    def setUpArena(cls):
+        a = cls.arena
+        cls.stage = coffer.Stage.get()
+        cls.name = "127.0.0.1:5000"
+        config = os.path.join(a.dir, "registry.yml")
+        with open(config, "w") as f:
+            f.write(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {a.dir}/registry}}}}\nhttp: {{addr: '{cls.name}'}}\n")
+        a.run("ip", "link", "set", "lo", "up", check=False)
+        a.daemon("docker-registry", "serve", config, log="registry.log")
+        argv = ["dockerd", "--data-root", a.dir + "/data", "--exec-root", "/run/docker", "--pidfile", "/run/docker.pid", "-H", "unix:///run/docker.sock", "--bridge", "none", "--iptables=false", "--oom-score-adjust", "0"]
+        cls.server = a.daemon(*argv, log="dockerd.log")
+        if not coffer.wait_until(lambda: cls.docker("version", check=False).code == 0 or cls.server.poll() is not None, 60, 0.1) or cls.server.poll() is not None:
+            raise RuntimeError("dockerd did not come up: " + a.log("dockerd.log"))
+
+    @classmethod
+    def docker(cls, *args, **kw):
+        return cls.arena.run("docker", "-H", "unix:///run/docker.sock", *args, **kw)
+
+    @classmethod
+    def ours(cls, *args, **kw):
+        env = {"COFFER_ROOT": cls.arena.dir + "/coffer", "COFFER_RUN": "/run/coffer-test", "COFFER_LIBEXEC": cls.stage.libexec}
+        return cls.arena.run(cls.stage.coffer, *args, env=env, **kw)
+
+    def test_both_ways(self):
+        theirs, back = f"{self.name}/theirs:1", f"{self.name}/back:1"
+        self.docker("load", "-i", images.docker_archive(LAYERS, ["theirs:1"]))
+        self.docker("tag", "theirs:1", theirs)
+        pushed = self.docker("push", theirs).out
+        self.assertIn("Downloaded newer image", self.ours("pull", theirs).out)
+        image, inspect = json.loads(self.docker("image", "inspect", theirs).out)[0], json.loads(self.ours("image", "inspect", theirs).out)[0]
+        self.assertEqual((inspect["Id"], inspect["RootFS"]["Layers"]), (image["Id"], image["RootFS"]["Layers"]))
+        self.assertIn(inspect["RepoDigests"][0].split("@")[1], pushed)
+        for kind, archive in (("gzip", images.oci_archive(LAYERS + [[Entry.file("g")]], "mine-gzip:1")), ("plain", images.docker_archive(LAYERS + [[Entry.file("p")]], ["mine-plain:1"]))):
+            ref = f"{self.name}/mine-{kind}:1"
+            self.ours("load", "-i", archive)
+            self.ours("tag", f"mine-{kind}:1", ref)
+            said = self.ours("push", ref).out
+            self.docker("pull", ref)
+            image, inspect = json.loads(self.docker("image", "inspect", ref).out)[0], json.loads(self.ours("image", "inspect", ref).out)[0]
+            self.assertEqual(image["Id"], inspect["Id"])
+            self.assertIn(image["RepoDigests"][0].split("@")[1], said)
+
+
+if __name__ == "__main__":
+    unittest.main()
