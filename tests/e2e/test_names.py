@@ -12,6 +12,7 @@ import coffer
 import daemon
 from coffer import wait_until
 
+ASAN = True
 UID = "4294836277"  # coffer-dns (base/helper_ids.h)
 ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
