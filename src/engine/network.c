@@ -604,7 +604,7 @@ static int connect_locked(struct engine *e, struct container *c, const struct ne
 		} else
 			rename_all(e, c, &before, netns);
 	}
-	endpoint_done(&p);
+	endpoint_release(&p);
 	return rc;
 }
 

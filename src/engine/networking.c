@@ -229,7 +229,7 @@ int networking_endpoint(const struct container *c, const struct network *n, cons
 	if (rc >= 0 && (strv_json(q->aliases, &p.aliases) < 0 || strv_json(q->links, &p.links) < 0))
 		rc = err_oom(err);
 	if (rc < 0) {
-		endpoint_done(&p);
+		endpoint_release(&p);
 		return rc;
 	}
 	*ret = p;

@@ -8,7 +8,7 @@
 
 #define ENDPOINTS_MAX 65536
 
-void endpoint_done(struct endpoint *p)
+void endpoint_release(struct endpoint *p)
 {
 	free(p->aliases);
 	free(p->links);
@@ -19,7 +19,7 @@ void endpoint_done(struct endpoint *p)
 void endpoints_free(struct endpoint *v, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		endpoint_done(&v[i]);
+		endpoint_release(&v[i]);
 	free(v);
 }
 
@@ -59,7 +59,7 @@ static int read_row(struct db_stmt *st, struct endpoint *ret, struct err *err)
 	(void) mac_parse(db_text(st, 6) ?: "", p.wanted_mac); /* none: any */
 	(void) mac_parse(db_text(st, 15) ?: "", p.i.mac);
 	if (dup_col(st, 8, &p.aliases) < 0 || dup_col(st, 9, &p.links) < 0 || dup_col(st, 10, &p.options) < 0) {
-		endpoint_done(&p);
+		endpoint_release(&p);
 		return err_oom(err);
 	}
 	*ret = p;

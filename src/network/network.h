@@ -50,7 +50,7 @@ struct endpoint {
 	bool up;
 	struct interface i;
 };
-void endpoint_done(struct endpoint *p);
+void endpoint_release(struct endpoint *p);
 void endpoints_free(struct endpoint *v, size_t n);
 
 /* A port to be published, and one that is. */
