@@ -612,6 +612,48 @@ class Changes(NetworkTest):
         self.assertEqual(failures, [])
 
 
+# tries all addresses of its arguments at once; prints those that answer
+REACH = """
+import select, socket, sys, time
+waiting, reached = {}, []
+for host in sys.argv[1:]:
+    s = socket.socket(); s.setblocking(False); s.connect_ex((host, 80)); waiting[s] = host
+end = time.monotonic() + 2.5
+while waiting and time.monotonic() < end:
+    for s in select.select([], list(waiting), [], 0.1)[1]:
+        host = waiting.pop(s)
+        reached += [host] if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0 else []
+print(" ".join(sorted(reached)))
+"""
+
+
+class Matrix(NetworkTest):
+    EACH = 8  # every pair is a neighbour entry, and the kernel has 1,024 for all namespaces together (net.ipv4.neigh.default.gc_thresh3)
+
+    def test_every_pair(self):
+        nets = [self.network(), self.network()]
+        members = {net: [self.start(HTTPD, net=net) for _ in range(self.EACH)] for net in nets}
+        rows = {c["Id"]: c for c in self.api("GET", "/containers/json").json()}
+        address = {cid: rows[cid]["NetworkSettings"]["Networks"][net]["IPAddress"] for net in nets for cid in members[net]}
+        everyone = sorted(address.values())
+        self.assertEqual(len(set(everyone)), 2 * self.EACH)
+        self.assertTrue(coffer.wait_until(lambda: self.reaches(members[nets[0]][0], address[members[nets[0]][-1]]) and self.reaches(members[nets[1]][0], address[members[nets[1]][-1]]), 20))
+        wrong = []
+
+        def look(net, cids):
+            for cid in cids:
+                got = self.inside(cid, "python3", "-c", REACH, *everyone).stdout.split()
+                if got != sorted(address[c] for c in members[net]):
+                    wrong.append((net, cid[:12], len(got)))
+
+        threads = [threading.Thread(target=look, args=(net, members[net][i::4])) for net in nets for i in range(4)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.assertEqual(wrong, [])
+
+
 class Siblings(NetworkTest):
     """A bridge that is full gets a sibling: one network all the same."""
 
