@@ -234,7 +234,7 @@ static const struct {
 	{"manifest", NULL},
 	{"node", NULL},
 	{"plugin", NULL},
-	{"search", "there are no registries yet"},
+	{"search", NULL},
 	{"secret", NULL},
 	{"service", NULL},
 	{"stack", NULL},

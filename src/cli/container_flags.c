@@ -218,14 +218,13 @@ static const struct flag run_rows[] = {
 const struct flag_table run_flags = FLAG_TABLE(run_rows);
 
 #define NO_NAMES "networks have no names or addresses in this version, it has --network none and host"
-#define NO_REGISTRY "there are no registries yet; load an image with coffer load -i FILE"
 
 #define REFUSED(name_, why_) {.name = (name_), .kind = FLAG_REFUSED, .help = (why_)}
 #define REFUSED_BOOL(name_, why_) {.name = (name_), .kind = FLAG_REFUSED_BOOL, .help = (why_)}
 static const struct flag refused_rows[] = {
 	REFUSED("cpu-count", "it exists on Windows only"),
 	REFUSED("cpu-percent", "it exists on Windows only"),
-	REFUSED_BOOL("disable-content-trust", NO_REGISTRY),
+	REFUSED_BOOL("disable-content-trust", "signatures are not looked at: leave it out"),
 	REFUSED("gpus", "device requests need a driver; add single devices with --device"),
 	REFUSED("io-maxbandwidth", "it exists on Windows only"),
 	REFUSED("io-maxiops", "it exists on Windows only"),

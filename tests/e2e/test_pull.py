@@ -399,6 +399,30 @@ class Insecure(PullTest):
                 type(self).command = [self.stage.coffer]
 
 
+class Mirror(PullTest):
+    """docker.io by a mirror of the operator's: asked first, without credentials."""
+
+    def test_the_mirror_is_asked_and_told_nothing(self):
+        fake = self.fake()
+        fake.add(Image([images.busybox_entries()]), "hub/library/mirrored", "1")
+        home = os.path.join(self.scratch, "home")
+        registries.auth_config(home, "https://index.docker.io/v1/", "alice", "secret")
+        type(self).command = etc_overlay(self.scratch, {"coffer/daemon.json": json.dumps({"registry-mirrors": [fake.url + "/hub"]})}) + [self.stage.coffer]
+        self.addCleanup(setattr, type(self), "command", [self.stage.coffer])
+
+        def below(h, path, query):
+            if path.startswith("/hub/v2/"):
+                fake.honest(h, "/v2/hub/" + path.removeprefix("/hub/v2/"))
+                return True
+        fake.lies.append(below)
+        out = self.pull("mirrored:1", env={"HOME": home})
+        self.assertIn("Status: Downloaded newer image for mirrored:1", out.out)
+        self.assertEqual(out.lines[-1], "docker.io/library/mirrored:1")
+        self.assertEqual(fake.credentials_seen(), [])
+        self.assertEqual(self.coffer("images", "-q", "mirrored:1").out.count("\n"), 1)
+        self.coffer("rmi", "mirrored:1")
+
+
 class Api(daemon.DaemonTest):
     """The daemon's side: statuses before the first byte, the stream behind it, a client that leaves."""
 
