@@ -57,6 +57,12 @@ struct db {
 	size_t n_components;
 };
 
+static const char *file_of(struct db *db)
+{
+	const char *name = db && db->h ? sqlite3_db_filename(db->h, "main") : NULL;
+	return str_empty(name) ? "?" : name;
+}
+
 static int db_error(struct db *db, int rc, struct err *err, const char *what)
 {
 	const char *text = db && db->h ? sqlite3_errmsg(db->h) : sqlite3_errstr(rc);
@@ -67,7 +73,9 @@ static int db_error(struct db *db, int rc, struct err *err, const char *what)
 		return err_set(err, ERR_CONFLICT, "database: %s", text);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
-		return err_set(err, ERR_CORRUPT, "database: %s: %s", what, text);
+		return err_set(err, ERR_CORRUPT, "database '%s' is damaged: %s: %s: put a copy of it back, or move the directory away to begin anew", file_of(db), what, text);
+	case SQLITE_READONLY:
+		return err_sys(err, -EROFS, "database '%s': %s", file_of(db), what);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return err_sys(err, -EBUSY, "database: %s: another process has held it for over %d s", what, BUSY_TIMEOUT_MS / 1000);
@@ -279,8 +287,8 @@ int db_migrate(struct db *db, const char *name, const char *const *steps, size_t
 	if (have == (int64_t) n)
 		return 0;
 	if (have > (int64_t) n)
-		return err_set(err, ERR_UNSUPPORTED, "database: '%s' has version %lld, written by a newer version; this one knows %zu", name,
-			       (long long) have, n);
+		return err_set(err, ERR_UNSUPPORTED, "database '%s': '%s' has version %lld, written by a newer version; this one knows %zu: use the newer one", file_of(db),
+			       name, (long long) have, n);
 	int r = db_begin(db, err);
 	if (r < 0)
 		return r;

@@ -9,7 +9,7 @@
 #include "engine/events.h"
 #include "engine/internal.h"
 
-#define KILL_PATIENCE_MS 10000
+#define KILL_PATIENCE_MS 30000 /* an exit is told behind its output: a client that reads nothing holds it up for 10 s (monitor/proto.h) */
 #define STOP_TRIES 5 /* a restart policy may win in between */
 enum { SEQ_KILL = 1, SEQ_WAIT };
 
