@@ -126,7 +126,9 @@ static void undo(struct engine *e, struct container *c, bool again, const struct
 	naming_forget(e, c);
 	(void) networking_down(e, c, &ignored);
 	fault_mark("engine.undo.network");
-	(void) sandbox_cleanup(cgroup, &ignored);
+	/* again, for the moment without descriptors or memory; else the bundle stays, and by it the next look takes this for a start that was cut off */
+	if (sandbox_cleanup(cgroup, &ignored) < 0 && sandbox_cleanup(cgroup, &ignored) < 0)
+		return;
 	fault_mark("engine.undo.cgroups");
 	(void) bundle_remove(e, c->id); /* found and reaped again at the next look */
 	fault_mark("engine.undo.bundle");

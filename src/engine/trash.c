@@ -35,30 +35,45 @@ int trash_put(int base_fd, int dfd, const char *name)
 	return -EEXIST;
 }
 
-static void empty(int base_fd)
+/* Until @until. Return: whether time was left; what is not deleted the next look does. */
+static bool empty(int base_fd, usec_t until)
 {
 	int fd = openat(base_fd, "trash", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	bool in_time = true;
 	if (!d) {
 		safe_close(fd);
-		return;
+		return true;
 	}
 	struct dirent *e;
-	while ((e = readdir(d)))
+	while (in_time && (e = readdir(d))) {
 		if (e->d_name[0] != '.')
 			(void) rm_rf_at(dirfd(d), e->d_name); /* somebody else may be at it; the next engine tries again */
+		in_time = now_usec() < until;
+	}
 	(void) closedir(d);
+	return in_time;
 }
+
+/* Return: as above. */
+static bool tidy(struct engine *e, unsigned patience_ms)
+{
+	usec_t until = now_usec() + patience_ms * USEC_PER_MSEC;
+	fault_mark("engine.trash.empty");
+	bool in_time = empty(e->run_fd, until);
+	fault_mark("engine.trash.state");
+	return empty(e->state_fd, until) && in_time;
+}
+
+#define CLOSE_PATIENCE_MS 2000 /* an engine that ends is not held up by what the next one can delete */
 
 void engine_tidy(struct engine *e)
 {
-	fault_mark("engine.trash.empty");
-	empty(e->run_fd);
-	fault_mark("engine.trash.state");
-	empty(e->state_fd);
+	(void) tidy(e, CLOSE_PATIENCE_MS);
 }
 
 #define TIDY_DELAY_MS 200 /* behind the last removal of a batch */
+#define TIDY_EVERY_MS 1000 /* but no longer: under steady removals the batch would never end, and the trash grow */
 
 static int watch_trash(struct dirwatch *w, int base_fd)
 {
@@ -94,10 +109,11 @@ void engine_tidier(struct engine *e, int stop_fd)
 	engine_sweep(e); /* of the daemon that was killed, if one was */
 	image_tidy(e->images);
 	while (r >= 0) {
-		engine_tidy(e);
-		while ((r = trash_event(&watch, stop_fd, -1)) == 0)
+		bool in_time = tidy(e, TIDY_EVERY_MS);
+		while ((r = trash_event(&watch, stop_fd, in_time ? -1 : 0)) == 0 && in_time)
 			continue;
-		while (r > 0)
+		usec_t until = now_usec() + TIDY_EVERY_MS * USEC_PER_MSEC;
+		while (r > 0 && in_time && now_usec() < until)
 			r = trash_event(&watch, stop_fd, TIDY_DELAY_MS);
 	}
 }

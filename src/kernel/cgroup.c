@@ -287,6 +287,11 @@ static int open_in(const struct cgroup *cg, int c)
 	return fd < 0 ? -errno : fd;
 }
 
+static bool is_shortage(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
+}
+
 int cgroup_open(struct cgroup *ret, const char *path)
 {
 	char first[CGROUP_PATH_MAX];
@@ -304,12 +309,18 @@ int cgroup_open(struct cgroup *ret, const char *path)
 			continue;
 		ret->v1[c] = open_in(ret, c);
 		any |= ret->v1[c] >= 0;
+		if (is_shortage(ret->v1[c]))
+			r = ret->v1[c];
 	}
 	if (*ret->layout.v2_mount) {
 		ret->v2 = open_in(ret, CGROUP_V2);
 		any |= ret->v2 >= 0;
+		if (is_shortage(ret->v2))
+			r = ret->v2;
 	}
-	return any ? 0 : -ENOENT;
+	if (r < 0)
+		cgroup_done(ret); /* one that is overlooked would stay for ever */
+	return r < 0 ? r : any ? 0 : -ENOENT;
 }
 
 int cgroup_dir(const struct cgroup *cg, enum cg_controller c, int *ret_version)
