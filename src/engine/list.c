@@ -408,7 +408,7 @@ static int know(struct engine *e, struct known *k, const struct container *rows,
 	int rc = known_rows(k, rows, n);
 	rc = rc < 0 ? rc : look_at(e, k, e->run_fd, /* keep= */ false);
 	rc = rc < 0 ? rc : look_at(e, k, e->state_fd, /* keep= */ !all);
-	if (rc >= 0)
+	if (rc >= 0 && k->n_dirs > 0)
 		qsort(k->dirs, k->n_dirs, sizeof(*k->dirs), by_name);
 	return rc;
 }
