@@ -21,6 +21,13 @@ const char *const engine_migrations[] = {
 	"ALTER TABLE container ADD COLUMN restart_due_ns INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE container ADD COLUMN by_hand INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX container_restart_due ON container(restart_due_ns) WHERE restart_due_ns>0",
+	/* several may have the same: who joins another's processes or IPC */
+	"CREATE TABLE container_label_2(container TEXT PRIMARY KEY REFERENCES container(id), slot INTEGER NOT NULL, c1 INTEGER NOT NULL, c2 INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO container_label_2 SELECT container,slot,c1,c2 FROM container_label;"
+	"DROP TABLE container_label;"
+	"ALTER TABLE container_label_2 RENAME TO container_label;"
+	"CREATE INDEX container_label_slot ON container_label(slot);"
+	"CREATE INDEX container_label_pair ON container_label(c1,c2)",
 };
 const size_t engine_n_migrations = ARRAY_LEN(engine_migrations);
 

@@ -8,6 +8,7 @@
 #include "engine/apparmor.h"
 #include "engine/internal.h"
 #include "engine/selinux.h"
+#include "engine/share.h"
 
 #define PAIR_TRIES 4096
 #define INIT_MAX (16u << 20)
@@ -58,12 +59,29 @@ static int free_pair(struct engine *e, int *c1, int *c2, struct err *err)
 	return err_set(err, ERR_QUOTA, "SELinux: no free pair of categories was found among %d", SELINUX_CATEGORIES * (SELINUX_CATEGORIES - 1) / 2);
 }
 
+/* Processes that see each other may trace and signal each other, and what is in a shared /dev/shm is everybody's there: the numbers are the
+ * other container's. Return: 1 so it is, 0 none, <0. */
+static int reserve_joined(struct engine *e, const struct container *c, struct err *err)
+{
+	const char *pid = NULL, *ipc = NULL;
+	(void) share_of(c->req, NS_PID, &pid);
+	(void) share_of(c->req, NS_IPC, &ipc);
+	if (!pid && !ipc)
+		return 0;
+	if (pid && ipc && !str_eq(pid, ipc) && has(e, LSM_SELINUX))
+		return err_set(err, ERR_INVALID, "--ipc and --pid containers SELinux labels aren't the same: name one container for both");
+	return db_exec(e->db, err, "INSERT INTO container_label(container,slot,c1,c2) SELECT ?1,slot,c1,c2 FROM container_label WHERE container=?2", "ss", c->id, pid ?: ipc);
+}
+
 int labels_reserve(struct engine *e, const struct container *c, struct err *err)
 {
 	int c1 = 0, c2 = 0;
 	if (!has(e, LSM_APPARMOR) && !has(e, LSM_SELINUX))
 		return 0;
-	int rc = free_pair(e, &c1, &c2, err);
+	int rc = reserve_joined(e, c, err);
+	if (rc != 0)
+		return MIN(rc, 0);
+	rc = free_pair(e, &c1, &c2, err);
 	/* the smallest free number, so that few profiles are ever compiled */
 	rc = rc < 0 ? rc : db_exec(e->db, err,
 				   "INSERT INTO container_label(container,slot,c1,c2) SELECT ?1, MIN(n), ?2, ?3 FROM (SELECT 1 AS n UNION ALL SELECT slot+1 FROM container_label)"

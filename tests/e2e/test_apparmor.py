@@ -160,6 +160,15 @@ class Enforced(CofferTest):
         self.assertEqual(under(profile, f"close(os.open('/proc/{two}/environ', os.O_RDONLY))"), "EACCES")
         self.assertEqual(under("unconfined", f"os.kill({two}, 28)", seize.format(two)), ["ok", "ok"], "the control")
 
+    def test_who_joins_its_processes_has_its_profile(self):
+        one = self.sleeper("--ipc", "shareable")
+        number = self.inspect(one)["AppArmorProfile"]
+        other = self.sleeper("--pid", f"container:{one}", "--ipc", f"container:{one}")
+        self.assertEqual(label(self.pid(other)).split()[0], number)
+        self.assertEqual(self.sh("kill -0 1 && readlink /proc/1/ns/pid >/dev/null && echo seen", "--pid", f"container:{one}").word, "seen")
+        self.coffer("rm", "-f", one, other)
+        self.assertEqual(self.inspect(self.sleeper())["AppArmorProfile"], number, "its number is free when both are gone")
+
     def test_the_host_still_stops_and_watches_it(self):
         cid = self.sleeper()
         self.assertEqual({r["Layer"]: r["State"] for r in self.posture(cid)["Layers"]}["seccomp"], "ok")  # read back by ptrace

@@ -117,6 +117,16 @@ class Labels(SELinuxTest):
         with sqlite3.connect(f"file:{self.root}/coffer.db?mode=ro", uri=True) as db:
             self.assertFalse(set(ids) & {row[0] for row in db.execute("SELECT container FROM container_label")}, "not released")
 
+    def test_who_joins_its_processes_or_ipc_has_its_pair(self):
+        one, two = (self.sleeper("--ipc", "shareable") for _ in range(2))
+        self.coffer("exec", one, "sh", "-c", "echo shared >/dev/shm/f")
+        for flags in (("--ipc", f"container:{one}"), ("--pid", f"container:{one}"), ("--ipc", f"container:{one}", "--pid", f"container:{one}")):
+            other = self.sleeper(*flags)
+            self.assertEqual(label(self.pid(other)), label(self.pid(one)), flags)
+            self.coffer("rm", "-f", other)
+        self.assertEqual(self.sh("cat /dev/shm/f && echo more >>/dev/shm/f && echo ok", "--ipc", f"container:{one}").lines, ["shared", "ok"])
+        self.assertFails(self.sh("true", "--ipc", f"container:{one}", "--pid", f"container:{two}", check=False), 125, "SELinux labels aren't the same")
+
     def test_the_label_stays_over_a_restart(self):
         cid = self.sleeper()
         have = label(self.pid(cid))

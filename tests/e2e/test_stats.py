@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """GET /containers/ID/stats, `coffer stats` and docker's own, against what the kernel says."""
 
+import calendar
 import json
 import os
 import re
@@ -13,6 +14,11 @@ import daemon
 
 VM = True
 BUSY = ("sh", "-c", "while :; do :; done")
+
+
+def seconds(stamp):
+    whole, _, part = stamp.rstrip("Z").partition(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{part or 0}")
 
 
 class Api(daemon.DaemonTest):
@@ -43,7 +49,10 @@ class Api(daemon.DaemonTest):
         self.stats(cid)
         s = self.stats(cid, "?stream=false")
         now, before = s["cpu_stats"], s["precpu_stats"]
-        share = (now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]) / (now["system_cpu_usage"] - before["system_cpu_usage"]) * now["online_cpus"]
+        used = now["cpu_usage"]["total_usage"] - before["cpu_usage"]["total_usage"]
+        share = used / (now["system_cpu_usage"] - before["system_cpu_usage"]) * now["online_cpus"]
+        self.assertTrue(0.02 < share < 1.5, share)  # an emulated machine loses ticks of /proc/stat
+        share = used / 1e9 / (seconds(s["read"]) - seconds(s["preread"]))
         self.assertTrue(0.02 < share < 0.6, share)
         self.assertGreater(now["throttling_data"]["throttled_periods"], 0)
 
