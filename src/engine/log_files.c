@@ -29,7 +29,7 @@ static int open_one(int dir, const char *name, unsigned n, struct log_file *ret)
 {
 	struct stat st;
 	int fd = open_form(dir, name, n, false);
-	*ret = (struct log_file) {.fd = -EBADF};
+	*ret = (struct log_file) {.fd = -EBADF, .end = -1};
 	if (fd == -ENOENT && n) {
 		fd = open_form(dir, name, n, true);
 		ret->gz = fd >= 0;
@@ -93,6 +93,25 @@ void log_files_done(struct log_files *f)
 	*f = (struct log_files) {NULL, 0};
 }
 
+int log_files_freeze(struct log_files *f)
+{
+	struct stat st;
+	for (size_t i = 0; i < f->n; i++) {
+		if (f->v[i].gz)
+			continue;
+		if (fstat(f->v[i].fd, &st) < 0)
+			return -errno;
+		f->v[i].end = st.st_size;
+	}
+	return 0;
+}
+
+void log_files_thaw(struct log_files *f)
+{
+	for (size_t i = 0; i < f->n; i++)
+		f->v[i].end = -1;
+}
+
 int log_file_rewind(struct log_file *f)
 {
 	f->z = gunzip_free(f->z);
@@ -105,6 +124,11 @@ ssize_t log_file_read(struct log_file *f, void *buf, size_t len)
 		int r = f->z ? 0 : gunzip_new(f->fd, &f->z);
 		return r < 0 ? r : gunzip_read(f->z, buf, len);
 	}
+	off_t at = f->end < 0 ? 0 : lseek(f->fd, 0, SEEK_CUR);
+	if (at < 0)
+		return -errno;
+	if (f->end >= 0)
+		len = MIN(len, (size_t) MAX(f->end - at, (off_t) 0));
 	ssize_t n;
 	do
 		n = read(f->fd, buf, len);

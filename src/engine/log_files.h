@@ -12,6 +12,7 @@ struct log_file {
 	int fd;            /* owned */
 	bool gz;
 	ino_t inode;
+	off_t end;         /* where reading ends, though more may have come; -1: where the file ends */
 	struct gunzip *z;  /* owned; NULL until it is read */
 };
 
@@ -26,6 +27,9 @@ int log_files_open(int dir, const char *name, ino_t stop, struct log_files *ret)
 void log_files_done(struct log_files *f);
 /** log_files_pop() - do without the oldest one. */
 void log_files_pop(struct log_files *f);
+/** log_files_freeze() - read no further than what is there now, but of compressed ones, which do not grow. log_files_thaw() - all that there is. Return: 0 or -errno. */
+int log_files_freeze(struct log_files *f);
+void log_files_thaw(struct log_files *f);
 /** log_file_rewind() / log_file_read() - from its beginning; 0 is the end so far, or the end. */
 int log_file_rewind(struct log_file *f);
 ssize_t log_file_read(struct log_file *f, void *buf, size_t len);

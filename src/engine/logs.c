@@ -139,15 +139,18 @@ static ssize_t find_tail(const struct logs_request *q, const struct log_kind *ki
 	return rc < 0 ? rc : (ssize_t) i;
 }
 
+/* What is there at this moment: what comes meanwhile would make a tail too long, and a reader that is slower than the container endless. */
 static int read_all(struct reader *rd, struct log_files *f)
 {
-	ssize_t n = (ssize_t) f->n;
-	if (rd->req->tail >= 0)
+	ssize_t n = log_files_freeze(f);
+	n = n < 0 ? n : (ssize_t) f->n;
+	if (n > 0 && rd->req->tail >= 0)
 		n = find_tail(rd->req, rd->kind, f, &rd->skip);
 	int rc = (int) MIN(n, (ssize_t) 0);
 	for (ssize_t i = n - 1; rc >= 0 && i >= 0 && !rd->stop; i--)
 		rc = read_file_at(rd, &f->v[i]);
 	rd->skip = 0;
+	log_files_thaw(f);
 	if (rd->req->tail == 0 && rc >= 0 && f->n > 0) { /* nothing of what is there, but all that comes */
 		rd->file = &f->v[0];
 		rc = lseek(rd->file->fd, 0, SEEK_END) < 0 ? -errno : 0;

@@ -73,7 +73,10 @@ static int step_config(struct sandbox *s, struct err *err)
 		creator_rights(s);
 	} else
 		s->ext = &s->spec->coffer;
-	return plan_build(s->spec, s->flags, &s->plan, err);
+	int r = plan_build(s->spec, s->flags, &s->plan, err);
+	if (r == 0)
+		stdio_own(s);
+	return r;
 }
 
 /* --init: our pid 1 is bound in beside the device nodes and gets the command as its arguments. */

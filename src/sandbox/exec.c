@@ -81,7 +81,10 @@ static int step_documents(struct exec_ctx *x, struct err *err)
 		x->ext.present = true;
 		s->ext = &x->ext;
 	}
-	return plan_build(s->spec, s->flags, &s->plan, err);
+	r = plan_build(s->spec, s->flags, &s->plan, err);
+	if (r == 0)
+		stdio_own(s);
+	return r;
 }
 
 /* What the container may not do its exec'ed processes may not do either. */

@@ -96,6 +96,16 @@ static int step_loopback(struct sandbox *s, struct err *err)
 	return 0;
 }
 
+/* The monitor's pipes are host root's, whom a user namespace does not know: they could be written to there, but neither given to a user nor opened
+ * as /dev/stdout, which is where images send their logs. A foreign runtime's caller says itself whose its pipes are. */
+void stdio_own(const struct sandbox *s)
+{
+	struct stat st;
+	for (int i = 0; i < 3 && s->plan.root_uid && !sandbox_obeys(s); i++)
+		if (s->stdio[i] >= 0 && fstat(s->stdio[i], &st) == 0 && S_ISFIFO(st.st_mode) && fchown(s->stdio[i], s->plan.root_uid, s->plan.root_gid) < 0)
+			continue; /* only a convenience */
+}
+
 int step_stdio(struct sandbox *s, struct err *err)
 {
 	if (setsid() < 0 && errno != EPERM)

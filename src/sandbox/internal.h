@@ -206,6 +206,8 @@ _Noreturn void exec_create(const struct sandbox_exec_args *args, int (*compile)(
 _Noreturn void init_main(struct sandbox *s);
 extern const struct step init_steps[];
 extern const size_t n_init_steps;
+/** stdio_own() - by host root, once there is a plan: pipes of the standard streams become the container's root's, who alone can give them on. */
+void stdio_own(const struct sandbox *s);
 int step_stdio(struct sandbox *s, struct err *err);
 int step_join_cgroup(struct sandbox *s, struct err *err);
 int step_environment(struct sandbox *s, struct err *err);

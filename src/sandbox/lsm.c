@@ -179,7 +179,7 @@ int lsm_mount_label(const struct sandbox *s, const char *fstype, int mnt, struct
 	int r = fd < 0 ? -errno : lsm_selinux_label_fd(fd, s->lsm.mount);
 	/* Made with the ipc namespace, at a moment when its root was still the host's: to a user namespace it is nobody's. It keeps the label
 	 * that the policy gives to every mqueue; what is in there is of this ipc namespace alone. */
-	if (r == -EPERM && s->plan.new_userns)
+	if (r == -EPERM && s->spec->ns[NS_USER].mode != NS_MODE_HOST)
 		return 0;
 	return r < 0 ? err_sys(err, r, "linux.mountLabel: '%s' for %s", s->lsm.mount, fstype) : 0;
 }

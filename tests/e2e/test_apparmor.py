@@ -165,7 +165,7 @@ class Enforced(CofferTest):
         number = self.inspect(one)["AppArmorProfile"]
         other = self.sleeper("--pid", f"container:{one}", "--ipc", f"container:{one}")
         self.assertEqual(label(self.pid(other)).split()[0], number)
-        self.assertEqual(self.sh("kill -0 1 && readlink /proc/1/ns/pid >/dev/null && echo seen", "--pid", f"container:{one}").word, "seen")
+        self.assertEqual(self.sh("kill -0 1 && kill -WINCH 1 && echo sent", "--pid", f"container:{one}").word, "sent")
         self.coffer("rm", "-f", one, other)
         self.assertEqual(self.inspect(self.sleeper())["AppArmorProfile"], number, "its number is free when both are gone")
 

@@ -25,6 +25,16 @@ class Run(CofferTest):
         r = self.sh("echo out; echo err >&2")
         self.assertEqual((r.out, r.err), ("out\n", "err\n"))
 
+    def test_the_streams_can_be_opened_by_name(self):
+        """Images link their log files to /dev/stdout; the pipe must be the user's, in the user namespace, too."""
+        script = "echo one >/dev/stdout; echo two >/proc/self/fd/1; sh -c 'echo three >/proc/1/fd/1; echo four >/dev/stderr'"
+        for flags in ((), ("-u", "1000")):
+            r = self.run_(*flags, "busybox", "sh", "-c", script)
+            self.assertEqual((r.lines, r.err), (["one", "two", "three"], "four\n"), flags)
+            cid = self.sleeper(*flags)
+            for user in ((), ("-u", "77")):
+                self.assertEqual(self.coffer("exec", *user, cid, "sh", "-c", "echo one >/dev/stdout").word, "one", (flags, user))
+
     def test_exit_code_is_the_command_s(self):
         for code in (0, 1, 3, 42, 124, 125, 126, 127, 255):
             self.assertEqual(self.sh(f"exit {code}", check=False).code, code)
