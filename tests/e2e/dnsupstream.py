@@ -90,7 +90,7 @@ class Upstream:
             reply(b"\xff" * 40)
             liar(message(ident, question, evil))  # right in every way, but from another port
             return self.later.append((time.monotonic() + 0.1, lambda: reply(ok(record(A, bytes([192, 0, 2, 5]))))))
-        if low == "lower.test":
+        if low == "lowered-all-of-these-many-letters.test":
             return reply(message(ident, lowered, [record(A, bytes([192, 0, 2, 7] if tcp else [6, 6, 6, 6]))]))
         if low == "broken.test" and not tcp:
             return reply(message(ident, question, [b"\xc0\x1d" + b"\0" * 10]))
