@@ -83,7 +83,7 @@ static int add_shm(const struct bundle_plan *b, struct runtime_spec *s)
 	return add_mount(s, "/dev/shm", "tmpfs", "shm", options, NULL);
 }
 
-/* Generated in the bundle and owned by the host's root: shifted, so that they are the container's root's; where the kernel cannot shift a
+/* Generated beside the writable layer and owned by the host's root: shifted, so that they are the container's root's; where the kernel cannot shift a
  * tmpfs (before 6.3) they are read-only. */
 static int add_files(const struct bundle_plan *b, struct runtime_spec *s)
 {
@@ -92,7 +92,7 @@ static int add_files(const struct bundle_plan *b, struct runtime_spec *s)
 	/* with another container's network its files */
 	const char *donor = b->shares && b->shares->v[NS_NET].joined ? b->shares->v[NS_NET].id : NULL;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		_cleanup_free_ char *src = donor ? str_printf("%s/../%s/%s", b->bundle_dir, donor, names[i]) : str_printf("%s/%s", b->bundle_dir, names[i]);
+		_cleanup_free_ char *src = donor ? str_printf("%s/containers/%s/%s", b->state_dir, donor, names[i]) : str_printf("%s/containers/%s/%s", b->state_dir, b->c->id, names[i]);
 		_cleanup_free_ char *dst = str_printf("/etc/%s", names[i]);
 		if (!src || !dst)
 			return -ENOMEM;

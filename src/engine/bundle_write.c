@@ -89,12 +89,13 @@ static int write_config(int dir, const struct bundle_plan *b, struct err *err)
 	return rc < 0 ? err_sys(err, rc, "writing 'config.json' into the bundle") : 0;
 }
 
-static int write_all_files(int dir, const struct bundle_plan *b, struct err *err)
+/* What the container may write to lies on the disk, beside its writable layer: in the bundle it could fill the host's /run. */
+static int write_seen_files(struct engine *e, const struct bundle_plan *b, struct err *err)
 {
-	static const char *const seen[] = {"hosts", "hostname", "resolv.conf"}; /* by the container */
-	int rc = write_config(dir, b, err);
-	rc = rc < 0 ? rc : etc_write(dir, &b->naming->etc, err);
-	return rc < 0 ? rc : labels_bundle(b->labels, dir, seen, ARRAY_LEN(seen), err);
+	static const char *const seen[] = {"hosts", "hostname", "resolv.conf"};
+	_cleanup_close_ int dir = container_dir_open(e, b->c->id, /* make= */ false);
+	int rc = dir < 0 ? err_sys(err, dir, "opening the container's directory") : etc_write(dir, &b->naming->etc, err);
+	return rc < 0 ? rc : labels_files(b->labels, dir, seen, ARRAY_LEN(seen), err);
 }
 
 /* Layers of the image, remembered from create when the container starts in the same process. */
@@ -264,7 +265,8 @@ int bundle_write(struct engine *e, const struct container *c, const struct netwo
 	if (dir < 0)
 		return err_sys(err, dir, "making the bundle");
 	rc = fault_point("engine.bundle.made", err);
-	rc = rc < 0 ? rc : write_all_files(dir, &b, err);
+	rc = rc < 0 ? rc : write_config(dir, &b, err);
+	rc = rc < 0 ? rc : write_seen_files(e, &b, err);
 	if (rc < 0)
 		(void) trash_put(e->run_fd, top, c->id); /* the first failure is told */
 	return rc;

@@ -249,7 +249,7 @@ static int write_one(int dir, const char *name, const struct strbuf *b, struct e
 	int r = fd < 0 ? -errno : write_all(fd, b->s, b->len);
 	if (r >= 0 && fchmod(fd, 0644) < 0) /* whatever the umask is */
 		r = -errno;
-	return r < 0 ? err_sys(err, r, "writing '%s' into the bundle", name) : 0;
+	return r < 0 ? err_sys(err, r, "writing '%s' of the container", name) : 0;
 }
 
 int etc_write(int dir, const struct etc *e, struct err *err)

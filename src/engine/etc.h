@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The three files below /etc that a container is given: hosts, hostname, resolv.conf. They lie in its bundle and are bound into it, so that they are
+ * The three files below /etc that a container is given: hosts, hostname, resolv.conf. They lie beside its writable layer and are bound into it, so that they are
  * changed in place; the container may write to them itself, and what it wrote stays.
  *
  * Everything that reaches them is one word of known characters: no value makes a second line (threats.md, cri-o CVE-2022-4318).
@@ -48,7 +48,7 @@ int etc_resolv(const struct etc *e, struct strbuf *out, struct err *err);
 /** etc_needs_server() - whether resolv.conf names coffer-dns: on users' networks, and on the default bridge where all of the host's servers listen on its
  *  loopback alone. Without memory: yes. */
 bool etc_needs_server(const struct etc *e);
-/** etc_write() - make the three files in the bundle @dir. */
+/** etc_write() - make the three files in @dir. */
 int etc_write(int dir, const struct etc *e, struct err *err);
 /** etc_update() - from the lines of @before to those of @after in hosts, in place; other lines stay; and resolv.conf when coffer-dns is to be asked from now
  *  on. Missing files are fine: it has ended. */

@@ -118,7 +118,7 @@ static void write_paths(struct engine *e, struct json_writer *w, const struct co
 {
 	const struct {
 		const char *key, *dir, *file;
-	} rows[] = {{"ResolvConfPath", e->run_dir, "resolv.conf"}, {"HostnamePath", e->run_dir, "hostname"}, {"HostsPath", e->run_dir, "hosts"}, {"LogPath", e->state_dir, "log/json.log"}};
+	} rows[] = {{"ResolvConfPath", e->state_dir, "resolv.conf"}, {"HostnamePath", e->state_dir, "hostname"}, {"HostsPath", e->state_dir, "hosts"}, {"LogPath", e->state_dir, "log/json.log"}};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		if (str_eq(rows[i].key, "LogPath") && !str_eq(c->req->log_type, "json-file")) {
 			jw_str(w, rows[i].key, ""); /* the others' files are nobody's to read, as docker has it */

@@ -191,13 +191,13 @@ int labels_store(struct engine *e, struct err *err)
 	return 0;
 }
 
-int labels_bundle(const struct labels *l, int dir, const char *const *names, size_t n, struct err *err)
+int labels_files(const struct labels *l, int dir, const char *const *names, size_t n, struct err *err)
 {
 	for (size_t i = 0; l->mount[0] && i < n; i++) {
 		_cleanup_close_ int fd = openat(dir, names[i], O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 		int r = fd < 0 ? -errno : lsm_selinux_label_fd(fd, l->mount);
 		if (r < 0)
-			return err_sys(err, r, "SELinux: labelling '%s' of the bundle as '%.128s'", names[i], l->mount);
+			return err_sys(err, r, "SELinux: labelling '%s' as '%.128s'", names[i], l->mount);
 	}
 	return 0;
 }

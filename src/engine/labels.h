@@ -32,8 +32,8 @@ int labels_prepare(struct engine *e, const struct container *c, struct labels *r
 /** labels_store() - SELinux: layers, and what is being unpacked, have a type that containers may read. For a mapping that is made read-only (a
  *  program's relocations) SELinux asks about the file of the layer itself, whatever the overlay's label is. At open; nothing to do but once. */
 int labels_store(struct engine *e, struct err *err);
-/** labels_bundle() - SELinux: label the files of the bundle that the container sees, below @dir. */
-int labels_bundle(const struct labels *l, int dir, const char *const *names, size_t n, struct err *err);
+/** labels_files() - SELinux: label those generated files that the container sees, below @dir. */
+int labels_files(const struct labels *l, int dir, const char *const *names, size_t n, struct err *err);
 /** labels_init_program() - SELinux: for --init a copy of the helper @src that the container may execute, in the container's directory @dir as
  *  LABELS_INIT; the installed one has the label of the host's programs. */
 #define LABELS_INIT "init"

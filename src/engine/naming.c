@@ -328,8 +328,8 @@ void naming_forget(struct engine *e, const struct container *c)
 int naming_changed(struct engine *e, const struct container *c, const struct naming *before, int netns_fd, struct err *err)
 {
 	_cleanup_naming_ struct naming after = {0};
-	_cleanup_close_ int dir = bundle_open(e, c->id);
-	int rc = dir < 0 ? err_sys(err, dir, "opening the bundle") : naming_current(e, c, &after, err);
+	_cleanup_close_ int dir = container_dir_open(e, c->id, /* make= */ false);
+	int rc = dir < 0 ? err_sys(err, dir, "opening the container's directory") : naming_current(e, c, &after, err);
 	if (rc < 0)
 		return rc;
 	after.served = after.served || before->served; /* its resolv.conf says so until it ends */

@@ -260,6 +260,21 @@ class Exhaustion(CofferTest):
         self.assertTrue(wait_until(lambda: len(fd_links(monitor)) <= before + 1, 5), f"{before} before, {len(fd_links(monitor))} after")
         self.assertEqual(self.status(cid), "running")
 
+    def test_generated_files_do_not_fill_the_run_directory(self):
+        """/etc/hosts and its like are the container's to write to: what they take is of the disk that its own layer is on, not of the host's /run."""
+        cid = self.detached("busybox", "sleep", "1000")
+        for name in ("hosts", "hostname", "resolv.conf"):
+            self.coffer("exec", cid, "dd", "if=/dev/zero", f"of=/etc/{name}", "bs=64k", "count=64")
+            mine = os.stat(f"/proc/{self.inspect(cid)['State']['Pid']}/root/etc/{name}")
+            self.assertEqual(mine.st_size, 64 << 16)
+            stored = os.stat(os.path.join(self.root, "containers", cid, name))
+            self.assertEqual((stored.st_ino, stored.st_uid, stored.st_size), (mine.st_ino, 0, 64 << 16))
+        big = [p for p, _, files in os.walk(self.run_dir) for f in files if os.lstat(os.path.join(p, f)).st_size > 1 << 20]
+        self.assertEqual(big, [])
+        self.coffer("restart", "-t", "0", cid)  # they are made anew
+        self.assertLess(os.stat(os.path.join(self.root, "containers", cid, "hosts")).st_size, 4096)
+        self.assertEqual(self.inspect(cid)["HostsPath"], os.path.join(self.root, "containers", cid, "hosts"))
+
     def test_a_fork_bomb_stays_inside(self):
         cid = self.detached("--pids-limit", "64", "busybox", "sh", "-c", "f() { f | f & }; f; sleep 1000")
         time.sleep(1)
