@@ -53,6 +53,23 @@ CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+_machine_network = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+@contextlib.contextmanager
+def machine_network():
+    """Within it this process is in the machine's own network, for what fetches packages."""
+    own = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if _libc.setns(_machine_network, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns(the machine's network)")
+        yield
+    finally:
+        if _libc.setns(own, CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns(the test's network)")
+        os.close(own)
+
+
 def new_network():
     """Move this process, and what it starts from now on, into a network namespace of its own: bridges, rules and switches of the machine are not the tests'."""
     if _libc.unshare(CLONE_NEWNET) != 0:

@@ -10,6 +10,7 @@ import tempfile
 import time
 import unittest
 
+import coffer
 import images
 from coffer import SOURCE, CofferTest, tree_listing, wait_until
 from images import Entry
@@ -109,7 +110,8 @@ class Load(CofferTest):
                 lines = subprocess.run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(CODENAME)"], capture_output=True, text=True, check=True).stdout.splitlines()
                 code = next(line.strip().split("=")[1] for line in open("/etc/os-release") if line.startswith("VERSION_CODENAME"))
                 mirror = next(line.split()[0] for line in lines if line.split()[1:] == [code])
-                subprocess.run(["debootstrap", "--variant=minbase", code, d + "/root", mirror], check=True, capture_output=True)
+                with coffer.machine_network():
+                    subprocess.run(["debootstrap", "--variant=minbase", code, d + "/root", mirror], check=True, capture_output=True)
                 subprocess.run(["tar", "-C", d + "/root", "--xattrs", "-cf", cache + ".new", "."], check=True)
                 os.rename(cache + ".new", cache)
         with open(cache, "rb") as f:

@@ -165,9 +165,9 @@ class Forms(LogsTest):
             self.assertIn(b'ab\t\x01\xff', f.read())
 
     def test_local_is_rotated_and_compressed_by_itself(self):
-        cid = self.detached("--log-driver", "local", "--log-opt", "max-size=20k", "--log-opt", "max-file=4", "busybox", "sh", "-c", NUMBERS.format(n=1000) + "; while :; do sleep 0.05; echo line-$i-x; i=$((i+1)); done")
+        cid = self.detached("--log-driver", "local", "--log-opt", "max-size=20k", "--log-opt", "max-file=4", "busybox", "sh", "-c", NUMBERS.format(n=3000) + "; while :; do sleep 0.05; echo line-$i-x; i=$((i+1)); done")
         self.assertTrue(wait_until(lambda: sum(f.endswith(".gz") for f in self.files(cid)) >= 2, 20), self.files(cid))
-        self.assertTrue(wait_until(lambda: self.numbers("-n", "1", cid)[-1] >= 1000, 20))
+        self.assertTrue(wait_until(lambda: self.numbers("-n", "1", cid)[-1] >= 3000, 20))
         numbers = self.numbers(cid)
         self.assertEqual(numbers, list(range(numbers[0], numbers[-1] + 1)))
         self.assertEqual(len(self.numbers("--tail", "700", cid)), 700)
