@@ -111,7 +111,7 @@ class Load(CofferTest):
                 code = next(line.strip().split("=")[1] for line in open("/etc/os-release") if line.startswith("VERSION_CODENAME"))
                 mirror = next(line.split()[0] for line in lines if line.split()[1:] == [code])
                 with coffer.machine_network():
-                    subprocess.run(["debootstrap", "--variant=minbase", code, d + "/root", mirror], check=True, capture_output=True)
+                    subprocess.run(["unshare", "-m", "--propagation", "private", "debootstrap", "--variant=minbase", code, d + "/root", mirror], check=True, capture_output=True)
                 subprocess.run(["tar", "-C", d + "/root", "--xattrs", "-cf", cache + ".new", "."], check=True)
                 os.rename(cache + ".new", cache)
         with open(cache, "rb") as f:
