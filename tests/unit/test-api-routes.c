@@ -428,6 +428,10 @@ int registry_auth_parse(const char *header, struct registry_auth *ret, struct er
 void registry_auth_done(struct registry_auth *a)
 {
 	free(a->username);
+	free(a->password);
+	free(a->identity_token);
+	free(a->registry_token);
+	free(a->server);
 }
 
 /* Says "late" things before it fails; "nosuch" is a failure at once. */
