@@ -29,11 +29,27 @@ static int create_from(struct call *c, const struct json *body, struct create_re
 	return 0;
 }
 
+/* Clients before 1.44 connect further networks one by one, behind the create. */
+static int check_endpoints(const struct call *c, const struct json *body, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf names = STRBUF_INIT(4096);
+	const struct json *config = body ? json_get(body, "NetworkingConfig") : NULL;
+	size_t n = 0;
+	if (c->minor >= VERSION_MANY_ENDPOINTS)
+		return 0;
+	JSON_FOREACH_MEMBER(key, v, config ? json_get(config, "EndpointsConfig") : NULL) {
+		strbuf_addf(&names, "%s%s", n++ ? ", " : "", key);
+		(void) v;
+	}
+	return n < 2 ? 0 : err_set(err, ERR_INVALID, "Container cannot be connected to network endpoints: %.200s", names.s ?: "");
+}
+
 int container_create_handler(struct call *c, struct err *err)
 {
 	_cleanup_json_ struct json *body = NULL;
 	struct create_result res = {.warnings = NULL};
 	int r = call_body(c, &body, err);
+	r = r < 0 ? r : check_endpoints(c, body, err);
 	if (r >= 0)
 		r = create_from(c, body, &res, err);
 	if (r < 0)

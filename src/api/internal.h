@@ -22,6 +22,7 @@
 #define TYPE_RAW_STREAM "application/vnd.docker.raw-stream"
 #define TYPE_MULTIPLEXED "application/vnd.docker.multiplexed-stream"
 #define VERSION_MULTIPLEXED 42 /* the API version that told the two apart */
+#define VERSION_MANY_ENDPOINTS 44 /* the API version whose create takes several networks */
 
 struct call {
 	struct engine *engine;       /* borrowed */

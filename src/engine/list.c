@@ -346,7 +346,7 @@ static bool has_row(const struct known *k, const char *id)
 
 static bool has_dir(const struct known *k, const char *id)
 {
-	return bsearch(id, k->dirs, k->n_dirs, sizeof(*k->dirs), by_name) != NULL;
+	return k->n_dirs && bsearch(id, k->dirs, k->n_dirs, sizeof(*k->dirs), by_name) != NULL;
 }
 
 static int add_dir(struct known *k, const char *id)

@@ -453,6 +453,12 @@ void conn_close(struct conn *c)
 		monitor_engine_gone(m);
 }
 
+bool conn_engine_asks(struct monitor *m)
+{
+	char b;
+	return !m->engine_gone && recv(m->conns[0].src.fd, &b, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 bool conn_engine_there(struct monitor *m)
 {
 	char b;

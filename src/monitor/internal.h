@@ -201,6 +201,8 @@ void conn_reply(struct conn *c, uint32_t seq, const void *body, uint32_t len);
 void conn_reply_err(struct conn *c, uint32_t seq, const struct err *err);
 /** conn_announce() - answer everybody who waits for @p. */
 void conn_announce(struct monitor *m, struct process *p);
+/** conn_engine_asks() - whether a request on the setup connection has not been read yet. */
+bool conn_engine_asks(struct monitor *m);
 /** conn_engine_there() - whether somebody still holds the setup connection, events not dispatched yet included. */
 bool conn_engine_there(struct monitor *m);
 

@@ -12,6 +12,8 @@
 #include "base/fd.h"
 #include "monitor/internal.h"
 
+#define LAST_STEPS 16 /* rounds of the loop for requests that came at the very end */
+
 /* --- time --- */
 
 void monitor_tick_soon(struct monitor *m)
@@ -214,6 +216,9 @@ int monitor_run(const struct monitor_ops *ops, int sock)
 	r = monitor_loop(m);
 	remove_ctl(m);
 	fault_mark("monitor.leave");
+	/* a WAIT may have come that nobody has read yet: its sender, who may be leaving, counts on an answer, or on us to see that it has gone */
+	for (int i = 0; i < LAST_STEPS && conn_engine_asks(m); i++)
+		(void) loop_step(&m->loop, 0); /* the end all the same */
 	if (m->container.state == PROCESS_FLUSHED && needs_reaper(m))
 		r = reaper_exec(&m->setup);
 	return r < 0 || m->container.failed ? 1 : 0;
