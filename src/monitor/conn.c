@@ -459,6 +459,19 @@ bool conn_engine_asks(struct monitor *m)
 	return !m->engine_gone && recv(m->conns[0].src.fd, &b, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+bool conn_part(struct monitor *m)
+{
+	char b[64];
+	ssize_t n;
+	if (m->engine_gone)
+		return false;
+	(void) shutdown(m->conns[0].src.fd, SHUT_WR); /* gone: then it is read below */
+	do
+		n = recv(m->conns[0].src.fd, b, sizeof(b), MSG_DONTWAIT); /* a request that came too late */
+	while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 && errno == EAGAIN;
+}
+
 bool conn_engine_there(struct monitor *m)
 {
 	char b;

@@ -203,6 +203,9 @@ void conn_reply_err(struct conn *c, uint32_t seq, const struct err *err);
 void conn_announce(struct monitor *m, struct process *p);
 /** conn_engine_asks() - whether a request on the setup connection has not been read yet. */
 bool conn_engine_asks(struct monitor *m);
+/** conn_part() - the setup connection's last word: nothing will be answered on it any more. Return: whether somebody is still there to see that, who then reaps. In
+ *  that order, since an engine that leaves does it the other way round (watch.c, let_go()): one of us two sees the other go. */
+bool conn_part(struct monitor *m);
 /** conn_engine_there() - whether somebody still holds the setup connection, events not dispatched yet included. */
 bool conn_engine_there(struct monitor *m);
 

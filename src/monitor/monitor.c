@@ -102,9 +102,14 @@ void monitor_engine_gone(struct monitor *m)
 		m->quit = true; /* nobody is left who could start it */
 }
 
+static bool may_reap(const struct monitor *m)
+{
+	return m->setup.reaper[0] && !m->container.failed && !m->reaped;
+}
+
 static bool needs_reaper(struct monitor *m)
 {
-	return m->setup.reaper[0] && !m->container.failed && !m->reaped && !conn_engine_there(m);
+	return may_reap(m) && !conn_engine_there(m);
 }
 
 /* The exit has been announced; what is left are clients that are still reading. The reaper does not wait for slow ones. */
@@ -219,7 +224,7 @@ int monitor_run(const struct monitor_ops *ops, int sock)
 	/* a WAIT may have come that nobody has read yet: its sender, who may be leaving, counts on an answer, or on us to see that it has gone */
 	for (int i = 0; i < LAST_STEPS && conn_engine_asks(m); i++)
 		(void) loop_step(&m->loop, 0); /* the end all the same */
-	if (m->container.state == PROCESS_FLUSHED && needs_reaper(m))
+	if (m->container.state == PROCESS_FLUSHED && may_reap(m) && !conn_part(m))
 		r = reaper_exec(&m->setup);
 	return r < 0 || m->container.failed ? 1 : 0;
 }
