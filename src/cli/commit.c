@@ -123,14 +123,11 @@ static int export_run(struct cli *cli, int argc, char **argv)
 	struct export_options o = {};
 	_cleanup_args_ struct args a = {};
 	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
-	struct err err;
 	int r = cli_parse(cli, argc, argv, &o, &a);
 	if (r != CLI_PARSED)
 		return r;
-	if (!o.output && isatty(STDOUT_FILENO))
-		return cli_error("cowardly refusing to save to a terminal: use -o FILE or redirect");
 	target_start(&t, "/containers/", a.v[0], "/export");
-	return download(cli, &t, o.output, &err) < 0 ? cli_fail(1, &err) : 0;
+	return download(cli, &t, o.output);
 }
 
 const struct command command_export = {

@@ -61,7 +61,7 @@ static int copy_body(struct cli *cli, struct http_conn *c, struct output *o, str
 	return r < 0 ? link_lost(cli, r, err) : 0;
 }
 
-int download(struct cli *cli, const struct strbuf *target, const char *path, struct err *err)
+static int fetch(struct cli *cli, const struct strbuf *target, const char *path, struct err *err)
 {
 	_cleanup_http_conn_ struct http_conn *c = NULL;
 	_cleanup_output_ struct output o = {.fd = -EBADF};
@@ -81,4 +81,12 @@ int download(struct cli *cli, const struct strbuf *target, const char *path, str
 		return err_sys(err, -errno, "writing '%.300s'", path);
 	free(take_ptr(o.temp));
 	return 0;
+}
+
+int download(struct cli *cli, const struct strbuf *target, const char *path)
+{
+	struct err err;
+	if (!path && isatty(STDOUT_FILENO))
+		return cli_error("cowardly refusing to save to a terminal: use -o FILE or redirect");
+	return fetch(cli, target, path, &err) < 0 ? cli_fail(1, &err) : 0;
 }

@@ -7,5 +7,5 @@
 #include "cli/call.h"
 
 /** download() - GET @target into @path, or to stdout when it is NULL. A regular file appears under its name only once it is whole; what is
- *  there and no regular file (a pipe, a device) is written to as it is. Return: 0; ERR_*. */
-int download(struct cli *cli, const struct strbuf *target, const char *path, struct err *err);
+ *  there and no regular file (a pipe, a device) is written to as it is; a terminal is not. Return: an exit code, what went wrong is told. */
+int download(struct cli *cli, const struct strbuf *target, const char *path);

@@ -3,7 +3,6 @@
  * `save`: images become an archive.
  */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/download.h"
 
@@ -21,16 +20,13 @@ static int save_run(struct cli *cli, int argc, char **argv)
 	struct save_options o = {};
 	_cleanup_args_ struct args a = {};
 	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
-	struct err err;
 	int r = cli_parse(cli, argc, argv, &o, &a);
 	if (r != CLI_PARSED)
 		return r;
-	if (!o.output && isatty(STDOUT_FILENO))
-		return cli_error("cowardly refusing to save to a terminal: use -o FILE or redirect");
 	target_start(&t, "/images/get", NULL, NULL);
 	for (size_t i = 0; i < a.n; i++)
 		target_query(&t, "names", a.v[i]);
-	return download(cli, &t, o.output, &err) < 0 ? cli_fail(1, &err) : 0;
+	return download(cli, &t, o.output);
 }
 
 const struct command command_save = {
