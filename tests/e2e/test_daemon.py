@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 
@@ -131,6 +132,18 @@ class Sockets(coffer.CofferTest):
         self.assertEqual(self.coffer("ps", "-q", env={"COFFER_HOST": "unix://" + one}).out, "")
         self.assertEqual(d.stop()[0], 0)
         self.assertEqual([p for p in (one, two) if os.path.exists(p)], [])
+
+    def test_a_listener_in_the_hands_of_a_dead_daemons_child_is_replaced(self):
+        """A daemon killed while it spawns a monitor leaves its sockets to a child that has not come to its exec (faults_life saw it)."""
+        path = os.path.join(self.run_dir, "coffer.sock")
+        maker = "import os, socket, sys, time; s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen(); pid = os.fork(); pid and (print(pid, flush=True), os._exit(0)); os.close(1), os.close(2), time.sleep(600)"
+        pid = int(subprocess.run([sys.executable, "-c", maker, path], capture_output=True, text=True, timeout=20, check=True).stdout)
+        self.addCleanup(os.kill, pid, signal.SIGKILL)
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(path)  # it seems to be served
+        before, d = os.stat(path).st_ino, self.start()
+        self.assertTrue(coffer.wait_until(lambda: [e.inode() for e in os.scandir(self.run_dir) if e.path == path] not in ([], [before]), 15), d.log())
+        self.assertEqual(d.ready().stop()[0], 0)
 
     def test_a_stale_socket_is_replaced_and_a_live_one_is_not(self):
         path = os.path.join(self.run_dir, "coffer.sock")

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -57,15 +58,22 @@ static int choose_group(const char *name, gid_t *ret, struct err *err)
 	return MIN(r, 0);
 }
 
-/* Is somebody listening there? Return: 1, 0, <0. */
+/*
+ * Is a daemon listening there? A listener can outlive who made it, in the hands of a child that was killed midway to its exec: SO_PEERCRED
+ * of a listening socket names who called listen(2) (unix(7)). 0: in another pid namespace, so nobody we could look for. Return: 1, 0, <0.
+ */
 static int is_alive(const struct sockaddr_un *sa)
 {
+	struct ucred maker;
+	socklen_t n = sizeof(maker);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *) sa, sizeof(*sa)) == 0 || errno == EAGAIN)
-		return 1;
-	return errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
+	if (connect(fd, (const struct sockaddr *) sa, sizeof(*sa)) < 0)
+		return errno == EAGAIN ? 1 : errno == ECONNREFUSED || errno == ENOENT ? 0 : -errno;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &maker, &n) < 0)
+		return -errno;
+	return maker.pid == 0 || kill(maker.pid, 0) == 0 || errno != ESRCH;
 }
 
 static int clear_place(const struct sockaddr_un *sa, struct err *err)
