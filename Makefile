@@ -60,6 +60,7 @@ bench: build
 	@bench/run --build $(BUILD) $(BENCHFLAGS)
 	@bench/oci --build $(BUILD)
 	@bench/daemon --build $(BUILD)
+	@bench/network --build $(BUILD)
 
 install: build
 	install -d $(bindir) $(libexecdir) $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(DESTDIR)$(PREFIX)/share/coffer/selinux

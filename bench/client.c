@@ -4,6 +4,7 @@
  * connections to a unix socket; what the client itself costs is a few microseconds a request.
  *
  *	client life SOCKET IMAGE PARALLEL TOTAL    TOTAL containers (/bin/true, no network): create, start, wait, remove, PARALLEL at once
+ *	client ports SOCKET IMAGE PARALLEL TOTAL   the same on the network "bridge", each with a published port from 20000 on
  *	client rate SOCKET TARGET CONNECTIONS MS   GET TARGET on CONNECTIONS connections for MS milliseconds
  *	client attach SOCKET IMAGE BYTES           a container that writes BYTES to stdout in pieces of 64 KiB, read through one attach
  *
@@ -33,6 +34,7 @@ struct job {
 	int64_t until_ns;
 	uint32_t *samples; /* microseconds */
 	uint64_t n_samples; /* atomic */
+	bool ports;
 };
 
 static int64_t clock_now(void)
@@ -129,14 +131,23 @@ static void verb(struct link *l, const char *method, const char *id, const char 
 	strbuf_done(&out);
 }
 
+static void life_body(const struct job *j, uint64_t i, char *ret, size_t size)
+{
+	if (j->ports)
+		(void) snprintf(ret, size, "{\"Image\":\"%s\",\"Cmd\":[\"/bin/true\"],\"ExposedPorts\":{\"80/tcp\":{}},\"HostConfig\":{\"NetworkMode\":\"bridge\",\"PortBindings\":{\"80/tcp\":[{\"HostPort\":\"%u\"}]}}}",
+				j->image, 20000u + (unsigned) (i % 1000));
+	else
+		(void) snprintf(ret, size, "{\"Image\":\"%s\",\"Cmd\":[\"/bin/true\"],\"HostConfig\":{\"NetworkMode\":\"none\"}}", j->image);
+}
+
 static void *life_worker(void *arg)
 {
 	struct job *j = arg;
 	char body[256], id[65];
 	struct link l = link_to(j->socket);
-	(void) snprintf(body, sizeof(body), "{\"Image\":\"%s\",\"Cmd\":[\"/bin/true\"],\"HostConfig\":{\"NetworkMode\":\"none\"}}", j->image);
-	while (__atomic_fetch_add(&j->done, 1, __ATOMIC_RELAXED) < j->total) {
+	for (uint64_t i; (i = __atomic_fetch_add(&j->done, 1, __ATOMIC_RELAXED)) < j->total;) {
 		int64_t from = clock_now();
+		life_body(j, i, body, sizeof(body));
 		create(&l, body, id);
 		verb(&l, "POST", id, "/start", 204);
 		verb(&l, "POST", id, "/wait", 200);
@@ -236,8 +247,8 @@ static void attach(const char *socket_path, const char *image, const char *bytes
 
 int main(int argc, char **argv)
 {
-	if (argc == 6 && str_eq(argv[1], "life")) {
-		struct job j = {.socket = argv[2], .image = argv[3], .total = number(argv[5])};
+	if (argc == 6 && (str_eq(argv[1], "life") || str_eq(argv[1], "ports"))) {
+		struct job j = {.socket = argv[2], .image = argv[3], .total = number(argv[5]), .ports = str_eq(argv[1], "ports")};
 		run_threads(&j, (unsigned) number(argv[4]), life_worker);
 	} else if (argc == 6 && str_eq(argv[1], "rate")) {
 		struct job j = {.socket = argv[2], .target = argv[3], .until_ns = clock_now() + (int64_t) number(argv[5]) * 1000000};
@@ -245,6 +256,6 @@ int main(int argc, char **argv)
 	} else if (argc == 5 && str_eq(argv[1], "attach"))
 		attach(argv[2], argv[3], argv[4]);
 	else
-		die("usage: client life SOCKET IMAGE PARALLEL TOTAL | rate SOCKET TARGET CONNECTIONS MS | attach SOCKET IMAGE BYTES");
+		die("usage: client life|ports SOCKET IMAGE PARALLEL TOTAL | rate SOCKET TARGET CONNECTIONS MS | attach SOCKET IMAGE BYTES");
 	return 0;
 }

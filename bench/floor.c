@@ -10,7 +10,9 @@
  * read-only paths, pivot, session keyring, rlimits, capabilities, no_new_privs, Landlock, seccomp, execve; then wait, remove the
  * cgroups. Deleting the upper directory is not counted: Coffer does it behind its answer.
  *
- * usage: floor RUNS GAP_MS STATE_DIR PROGRAM LOWER...   (LOWER: topmost first)
+ * With -n it is on a bridge with a published port, too (floor_net.h): -n SLOT tells several at once apart.
+ *
+ * usage: floor [-n SLOT] RUNS GAP_MS STATE_DIR PROGRAM LOWER...   (LOWER: topmost first)
  * Prints the microseconds of each round, one a line. GAP_MS: sleep before each round. Linux >= 6.13 (overlay layers by fd).
  */
 #include <dirent.h>
@@ -43,6 +45,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "floor_net.h"
 
 #define RANGE 1048576u
 #define LOWERS_MAX 128
@@ -345,11 +349,15 @@ static void bind_files(int root, const int *clones)
 	}
 }
 
-static void loopback_up(void)
+static bool networked; /* -n */
+
+static void network_up(int root)
 {
 	struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
 	int s = (int) MUST(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	MUST(ioctl(s, SIOCSIFFLAGS, &lo));
+	if (networked)
+		net_settle(s, root);
 	close(s);
 }
 
@@ -402,7 +410,7 @@ static _Noreturn void be_container(int sock, const char *program)
 	MUST(attach(new_fs("sysfs", strict | MOUNT_ATTR_RDONLY, NULL, NULL), root, "sys"));
 	show_cgroups(root, fds + 1 + n_tasks, n_groups);
 	bind_files(root, fds + 1 + n_tasks + n_groups);
-	loopback_up();
+	network_up(root);
 	put(root, "proc/sys/user/max_user_namespaces", "0");
 	mask_paths(root);
 	MUST(fchdir(root));
@@ -512,6 +520,8 @@ static uint64_t one_round(unsigned round, const char *state_root, const char *pr
 	write_maps(pid);
 	(void) snprintf(path, sizeof(path), "/proc/%d/ns/user", (int) pid);
 	int userns = (int) MUST(open(path, O_RDONLY | O_CLOEXEC)), fds[FDS_MAX];
+	if (networked)
+		net_join(pid);
 	fds[0] = build_root(userns, state, lowers);
 	size_t n = 1 + groups_fds(&g, fds + 1);
 	n += files_fds(state, fds + n);
@@ -528,6 +538,8 @@ static uint64_t one_round(unsigned round, const char *state_root, const char *pr
 	while (n_closing > 0)
 		close(closing[--n_closing]);
 	remove_tree(AT_FDCWD, state);
+	if (networked)
+		net_leave();
 	if (status != 0) {
 		fprintf(stderr, "floor: the container ended with status 0x%x\n", status);
 		exit(1);
@@ -537,8 +549,14 @@ static uint64_t one_round(unsigned round, const char *state_root, const char *pr
 
 int main(int argc, char **argv)
 {
+	if (argc > 2 && strcmp(argv[1], "-n") == 0) {
+		networked = true;
+		net_open((unsigned) strtoul(argv[2], NULL, 10));
+		argc -= 2;
+		argv += 2;
+	}
 	if (argc < 6) {
-		fprintf(stderr, "usage: floor RUNS GAP_MS STATE_DIR PROGRAM LOWER...\n");
+		fprintf(stderr, "usage: floor [-n SLOT] RUNS GAP_MS STATE_DIR PROGRAM LOWER...\n");
 		return 2;
 	}
 	long runs = strtol(argv[1], NULL, 10), gap = strtol(argv[2], NULL, 10);
