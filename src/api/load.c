@@ -14,6 +14,11 @@ static int need_body(struct call *c, struct err *err)
 	return http_peer_in_body(c->peer) ? 0 : err_set(err, ERR_INVALID, "request body: an archive is expected");
 }
 
+static int check_archive(void *ctx, const char *kind, struct err *err)
+{
+	return engine_archive_check(ctx, kind, err);
+}
+
 int image_load_handler(struct call *c, struct err *err)
 {
 	struct progress p = {.call = c, .quiet = call_flag(c, "quiet", false)};
@@ -25,7 +30,8 @@ int image_load_handler(struct call *c, struct err *err)
 		r = pump_start(&pump, c->peer, err);
 	if (r < 0)
 		return r;
-	r = image_load(engine_images(c->engine), c->caller->tenant, pump.in, &progress, &refs, err);
+	const struct image_permit permit = {.fn = check_archive, .ctx = c->engine};
+	r = image_load(engine_images(c->engine), c->caller->tenant, pump.in, &permit, &progress, &refs, err);
 	if (r >= 0)
 		pump_drain(&pump);
 	(void) pump_end(&pump); /* a body cut short was a truncated archive to the store */
@@ -67,6 +73,8 @@ int image_create_handler(struct call *c, struct err *err)
 	if (!str_eq(src, "-"))
 		return err_set(err, ERR_INVALID, "query parameter 'fromSrc': '%.60s': only '-', the request's body, is taken", src ? src : "");
 	int r = need_body(c, err);
+	if (r >= 0)
+		r = engine_archive_check(c->engine, "tarball", err);
 	if (r >= 0)
 		r = import_changes(c, &changes, err);
 	if (r < 0)

@@ -52,7 +52,7 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 	} rows[] = {
 		{cfg->state_dir, &e->state_dir},     {cfg->run_dir, &e->run_dir}, {cfg->libexec_dir, &e->libexec_dir}, {cfg->self_path ?: "", &e->self_path},
 		{cfg->userns_remap ?: "", &e->userns_remap}, {cfg->selinux_process_type ?: SELINUX_PROCESS_TYPE, &e->selinux_process_type},
-		{cfg->selinux_file_type ?: SELINUX_FILE_TYPE, &e->selinux_file_type},
+		{cfg->selinux_file_type ?: SELINUX_FILE_TYPE, &e->selinux_file_type}, {cfg->signature_policy ?: "", &e->signature_policy},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		*rows[i].dst = strdup(rows[i].src);
@@ -190,6 +190,7 @@ struct engine *engine_close(struct engine *e)
 	e->registries = registries_free(e->registries);
 	free(e->selinux_process_type);
 	free(e->selinux_file_type);
+	free(e->signature_policy);
 	(void) pthread_cond_destroy(&e->attached);
 	(void) pthread_mutex_destroy(&e->lock);
 	free(e);

@@ -40,6 +40,7 @@ struct engine_config {
 	char *const *insecure_registries; /* "host[:port]", "net/bits" */
 	char *const *registry_mirrors;    /* base addresses, of docker.io */
 	const char *http_proxy, *https_proxy, *no_proxy; /* for registries; NULL: none */
+	const char *signature_policy; /* which images may come in; NULL: /etc/containers/policy.json, if there is one */
 };
 /** engine_log_defaults_check() - whether containers could be given this log driver and its options. */
 int engine_log_defaults_check(const char *driver, const struct json *opts, struct err *err);
@@ -54,6 +55,8 @@ void engine_tidy(struct engine *e);
 void engine_tidier(struct engine *e, int stop_fd);
 /** engine_close() - release everything; may take some milliseconds for the database's log. Takes NULL. Return: NULL. */
 struct engine *engine_close(struct engine *e);
+/** engine_archive_check() - does the signature policy let an archive of @kind ("docker-archive", "oci-archive", "tarball") in? ERR_DENIED. */
+int engine_archive_check(struct engine *e, const char *kind, struct err *err);
 /** engine_images() - the image store, for the image routes. */
 struct image_store *engine_images(struct engine *e);
 

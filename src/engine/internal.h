@@ -38,6 +38,8 @@ struct network_room;
 struct network_view;
 struct spare;
 struct registry_config;
+struct registry_conn;
+struct image_ref;
 
 struct engine {
 	struct db *db;
@@ -46,6 +48,7 @@ struct engine {
 	struct network_room *networks;
 	struct stored_cache *stored; /* owned */
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
+	char *signature_policy; /* owned; "": the usual place */
 	bool allow[ALLOW_MAX_];
 	char *log_type;		 /* owned; default of LogConfig.Type; NULL: json-file */
 	struct kv_list log_opts; /* and its options */
@@ -483,3 +486,8 @@ const char *network_mode_of(const struct container_request *r);
 /** registries_open() - what the operator says about registries. *@ret: owned. */
 int registries_open(const struct engine_config *cfg, struct registry_config **ret, struct err *err);
 struct registry_config *registries_free(struct registry_config *r);
+
+/* Signatures (trust.c) */
+/** trust_check_pull() - may the image @ref come in? @digest: of what it named; @manifest: of what was taken out of it when that is an index, else NULL. Its signatures are
+ *  fetched by @conn if the policy wants some. ERR_DENIED. */
+int trust_check_pull(struct engine *e, struct registry_conn *conn, const struct image_ref *ref, const char *digest, const char *manifest, struct err *err);

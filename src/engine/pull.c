@@ -367,6 +367,7 @@ static int pull_ref(struct pull *p, struct err *err)
 	_cleanup_free_ char *shown = image_ref_familiar(&p->ref);
 	int rc = shown ? connect_to(p, err) : err_oom(err);
 	rc = rc < 0 ? rc : resolve(p, err);
+	rc = rc < 0 ? rc : trust_check_pull(p->e, p->conn, &p->ref, p->top.digest, p->manifest.text ? p->manifest.digest : NULL, err);
 	if (rc < 0)
 		return rc;
 	char line[600];

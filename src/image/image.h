@@ -31,10 +31,17 @@ struct image_progress {
 	void *ctx;
 };
 
+/* Who may refuse an archive once its kind is known, before anything is unpacked: "docker-archive" or "oci-archive". */
+struct image_permit {
+	/** Return: 0; ERR_*. */
+	int (*fn)(void *ctx, const char *kind, struct err *err);
+	void *ctx;
+};
 /** image_load() - read a docker-archive, an OCI archive or an OCI layout tar (plain, gzip or zstd) from @fd and register what it holds.
+ *  @permit: NULL: everything is let in.
  *  *@ret_refs: owned strv of "name:tag" or "sha256:..." for what was loaded. On any error nothing new stays visible.
  *  Return: 0; ERR_CORRUPT/ERR_INVALID/ERR_QUOTA with member, what and where. */
-int image_load(struct image_store *s, const char *tenant, int fd, const struct image_progress *p, char ***ret_refs, struct err *err);
+int image_load(struct image_store *s, const char *tenant, int fd, const struct image_permit *permit, const struct image_progress *p, char ***ret_refs, struct err *err);
 /** image_load_layout() - the same from an OCI layout directory. */
 int image_load_layout(struct image_store *s, const char *tenant, int dir_fd, const struct image_progress *p, char ***ret_refs, struct err *err);
 /** image_import() - one rootfs tar becomes a one-layer image. @ref: may be NULL; @changes: Dockerfile-like "CMD ...", "ENV ..." lines.

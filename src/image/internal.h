@@ -58,6 +58,7 @@ struct load {
 	struct image_store *s;
 	const char *tenant;
 	const struct image_progress *progress; /* may be NULL */
+	const struct image_permit *permit;     /* borrowed; may be NULL */
 	struct work work;
 	struct pending *blobs, *layers; /* owned */
 	size_t n_blobs, n_layers;

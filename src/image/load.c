@@ -303,21 +303,31 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 	return 0;
 }
 
+static int ask_permit(const struct load *l, const char *kind, struct err *err)
+{
+	return l->permit ? l->permit->fn(l->permit->ctx, kind, err) : 0;
+}
+
 static int load_archive(struct archive *a, struct err *err)
 {
 	_cleanup_free_ char *docker = NULL, *text = NULL;
 	size_t len = 0;
 	int r = archive_text(a, "manifest.json", INDEX_MAX, &docker, &len, err);
 	if (r > 0) {
-		r = load_docker(a, docker, len, err);
+		r = ask_permit(a->l, "docker-archive", err);
+		r = r < 0 ? r : load_docker(a, docker, len, err);
 		if (r >= 0)
 			load_oci_manifests(a);
 		return r;
 	}
 	if (r >= 0)
 		r = archive_text(a, "index.json", INDEX_MAX, &text, &len, err);
-	if (r != 0)
+	if (r > 0) {
+		r = ask_permit(a->l, "oci-archive", err);
 		return r < 0 ? r : load_oci(a, text, len, err);
+	}
+	if (r < 0)
+		return r;
 	r = archive_text(a, "repositories", INDEX_MAX, &text, &len, err);
 	if (r > 0)
 		return err_set(err, ERR_UNSUPPORTED, "the archive has 'repositories' but no 'manifest.json': it was saved by docker before 1.10; load and save it with "
@@ -326,13 +336,14 @@ static int load_archive(struct archive *a, struct err *err)
 						     "'import')");
 }
 
-static int load_from(struct image_store *s, const char *tenant, int fd, bool layout, const struct image_progress *p, char ***ret_refs, struct err *err)
+static int load_from(struct image_store *s, const char *tenant, int fd, bool layout, const struct image_permit *permit, const struct image_progress *p, char ***ret_refs, struct err *err)
 {
 	struct load l;
 	struct archive a = {.dir = -EBADF};
 	int r = load_begin(s, tenant, p, &l, err);
 	if (r < 0)
 		return r;
+	l.permit = permit;
 	r = layout ? archive_layout(&l, fd, &a, err) : archive_split(&l, fd, &a, err);
 	if (r >= 0)
 		r = load_archive(&a, err);
@@ -343,12 +354,12 @@ static int load_from(struct image_store *s, const char *tenant, int fd, bool lay
 	return MIN(r, 0);
 }
 
-int image_load(struct image_store *s, const char *tenant, int fd, const struct image_progress *p, char ***ret_refs, struct err *err)
+int image_load(struct image_store *s, const char *tenant, int fd, const struct image_permit *permit, const struct image_progress *p, char ***ret_refs, struct err *err)
 {
-	return load_from(s, tenant, fd, /* layout= */ false, p, ret_refs, err);
+	return load_from(s, tenant, fd, /* layout= */ false, permit, p, ret_refs, err);
 }
 
 int image_load_layout(struct image_store *s, const char *tenant, int dir_fd, const struct image_progress *p, char ***ret_refs, struct err *err)
 {
-	return load_from(s, tenant, dir_fd, /* layout= */ true, p, ret_refs, err);
+	return load_from(s, tenant, dir_fd, /* layout= */ true, /* permit= */ NULL, p, ret_refs, err);
 }

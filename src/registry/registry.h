@@ -56,6 +56,19 @@ void registry_document_done(struct registry_document *d);
 /** registry_manifest() - manifest or index by tag or digest (then it must have it). Tries the mirrors first. ERR_NOT_FOUND in docker's words when
  *  there is none or it may not be seen; ERR_UNAUTHORIZED; ERR_CORRUPT. */
 int registry_manifest(struct registry_conn *c, const char *tag_or_digest, struct registry_document *ret, struct err *err);
+/* Signatures found beside an image. */
+struct registry_signature {
+	char *payload; /* owned; as the digest in their manifest says, and no more is known of them */
+	size_t len;
+	char *signature; /* owned */
+};
+struct registry_signatures {
+	struct registry_signature *v; /* owned */
+	size_t n;
+};
+void registry_signatures_done(struct registry_signatures *s);
+/** registry_signatures() - append those of the manifest or index @digest to @s: by the tag "sha256-HEX.sig", else by referrers. That there are none is no error. */
+int registry_signatures(struct registry_conn *c, const char *digest, struct registry_signatures *s, struct err *err);
 /** registry_tags() - every tag. *@ret: owned strv. */
 int registry_tags(struct registry_conn *c, char ***ret, struct err *err);
 

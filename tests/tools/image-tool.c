@@ -42,7 +42,7 @@ static int do_load(struct image_store *s, int argc, char **argv, struct err *err
 	_cleanup_close_ int fd = open_arg(argv[1], layout ? O_RDONLY | O_DIRECTORY : O_RDONLY, err);
 	if (fd < 0)
 		return fd;
-	int r = layout ? image_load_layout(s, TENANT, fd, &p, &refs, err) : image_load(s, TENANT, fd, &p, &refs, err);
+	int r = layout ? image_load_layout(s, TENANT, fd, &p, &refs, err) : image_load(s, TENANT, fd, /* permit= */ NULL, &p, &refs, err);
 	if (r >= 0)
 		show(refs);
 	return r;

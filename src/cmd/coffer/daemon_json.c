@@ -33,6 +33,7 @@ static const struct key {
 	{"insecure-registries", KEY_STRV, AT(insecure_registries), "Registries whose certificates are not verified and that may speak plain HTTP: host[:port], or addresses as NET/BITS"},
 	{"registry-mirrors", KEY_STRV, AT(registry_mirrors), "Base addresses that are asked before docker.io, without credentials"},
 	{"proxies", KEY_PROXIES, AT(http_proxy), "Proxies for registries: {\"http-proxy\": ..., \"https-proxy\": ..., \"no-proxy\": ...}. The default is the environment's HTTP_PROXY and its like"},
+	{"signature-policy", KEY_PATH, AT(signature_policy), "Which images may come in, as containers-policy.json(5). The default is /etc/containers/policy.json; without a file every image may"},
 	{"log-driver", KEY_STR, AT(log_driver), "Log driver of containers that name none: json-file (default), local, none"},
 	{"log-opts", KEY_OBJECT, AT(log_opts), "Options for that driver: {\"max-size\": \"10m\", \"max-file\": \"3\"}"},
 	{"allow-host-userns", KEY_BOOL, AT(allow[ALLOW_USERNS]), "Whether --userns host may be asked for"},

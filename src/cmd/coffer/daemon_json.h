@@ -24,6 +24,7 @@ struct daemon_config {
 	const struct json *runtimes;
 	char **insecure_registries, **registry_mirrors; /* owned strv */
 	const char *http_proxy, *https_proxy, *no_proxy; /* of "proxies" */
+	const char *signature_policy;
 };
 
 /** daemon_config_read() - @path, which need not exist unless @must. Return: 0; ERR_INVALID "FILE: KEY: ..."; ERR_SYSTEM. */

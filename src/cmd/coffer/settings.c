@@ -120,6 +120,7 @@ static int read_daemon_json(struct settings *s, const char *config_file, struct 
 	s->engine.selinux_file_type = d->selinux_file_type;
 	s->engine.insecure_registries = d->insecure_registries;
 	s->engine.registry_mirrors = d->registry_mirrors;
+	s->engine.signature_policy = d->signature_policy;
 	s->engine.http_proxy = proxy(d->http_proxy, "HTTP_PROXY", "http_proxy");
 	s->engine.https_proxy = proxy(d->https_proxy, "HTTPS_PROXY", "https_proxy");
 	s->engine.no_proxy = proxy(d->no_proxy, "NO_PROXY", "no_proxy");
