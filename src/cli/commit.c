@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `commit`, `diff`, `export`: what a container has written. */
+/* `commit`: an image of what a container has written. */
 #include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cli/download.h"
+#include "cli/call.h"
 
 struct commit_options {
 	const char *author, *message; /* borrowed */
@@ -76,68 +76,4 @@ const struct command command_commit = {
 	.min_args = 1,
 	.max_args = 2,
 	.run = commit_run,
-};
-
-static int diff_run(struct cli *cli, int argc, char **argv)
-{
-	static const char letters[] = "CAD"; /* by docker's numbers */
-	_cleanup_args_ struct args a = {};
-	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
-	_cleanup_json_ struct json *doc = NULL;
-	struct err err;
-	int r = cli_parse(cli, argc, argv, NULL, &a);
-	if (r != CLI_PARSED)
-		return r;
-	target_start(&t, "/containers/", a.v[0], "/changes");
-	if (call_json(cli, "GET", &t, NULL, &doc, &err) < 0)
-		return cli_fail(1, &err);
-	JSON_FOREACH(change, i, doc) {
-		int64_t kind = json_int(json_get(change, "Kind"), -1);
-		printf("%c %s\n", kind >= 0 && kind < 3 ? letters[kind] : '?', json_str(json_get(change, "Path"), ""));
-	}
-	return 0;
-}
-
-const struct command command_diff = {
-	.name = "diff",
-	.group = GROUP_CONTAINERS,
-	.usage = "CONTAINER",
-	.summary = "List what a container has added (A), changed (C) and deleted (D) in its file system",
-	.examples = "  coffer diff web\n",
-	.flags = {NULL},
-	.min_args = 1,
-	.max_args = 1,
-	.run = diff_run,
-};
-
-struct export_options {
-	const char *output; /* borrowed */
-};
-
-static const struct flag export_rows[] = {
-	{"output", 'o', FLAG_STR, offsetof(struct export_options, output), "file", "Write to a file instead of stdout"},
-};
-
-static int export_run(struct cli *cli, int argc, char **argv)
-{
-	struct export_options o = {};
-	_cleanup_args_ struct args a = {};
-	_cleanup_strbuf_ struct strbuf t = TARGET_INIT;
-	int r = cli_parse(cli, argc, argv, &o, &a);
-	if (r != CLI_PARSED)
-		return r;
-	target_start(&t, "/containers/", a.v[0], "/export");
-	return download(cli, &t, o.output);
-}
-
-const struct command command_export = {
-	.name = "export",
-	.group = GROUP_CONTAINERS,
-	.usage = "[OPTIONS] CONTAINER",
-	.summary = "Write a container's root file system as a tar, without what is mounted in it",
-	.examples = "  coffer export -o web.tar web\n  coffer export web | tar t\n",
-	.flags = {FLAGS(export_rows)},
-	.min_args = 1,
-	.max_args = 1,
-	.run = export_run,
 };
