@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 #include "files/client.h"
@@ -131,9 +132,11 @@ int files_session(struct engine *e, const struct caller *caller, const char *ref
 	for (int i = 0;; i++) {
 		int rc = files_open(e, caller, ref, run->req->job, a, err);
 		if (rc >= 0) {
+			fault_mark("engine.files.opened");
 			run->req->flags = flags;
 			a->reached = true;
 			rc = files_do(e, a, run, ret_done, err);
+			fault_mark("engine.files.done");
 			if (rc >= 0)
 				return rc;
 			files_close(a);

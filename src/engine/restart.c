@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 
@@ -184,6 +185,7 @@ int restart_cancel_locked(struct engine *e, struct container *c, struct err *err
 	int rc = container_save_exit(e, c, err);
 	if (rc < 0)
 		return rc;
+	fault_mark("engine.restart.cancelled");
 	restart_forget(e, c->id);
 	wait_notify_exit(e, c->id, c->exit_code);
 	return 1;
@@ -244,8 +246,10 @@ int restart_now(struct engine *e, const char *id, struct err *err)
 	rc = state_peek(e, &c, &info, err);
 	if (rc >= 0 && info.state == RUN_DEAD)
 		rc = reap_locked(e, &c, err); /* a start of it was cut off: judged anew */
-	else if (rc >= 0 && info.state == RUN_RESTARTING)
+	else if (rc >= 0 && info.state == RUN_RESTARTING) {
+		fault_mark("engine.restart.due");
 		rc = start_again(e, &c, lock, err);
+	}
 	return MIN(rc, 0);
 }
 

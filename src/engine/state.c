@@ -173,7 +173,8 @@ static int save_end(struct engine *e, struct container *c, bool cut, int *ret_re
 	_cleanup_close_ int fd = c->restart_due_ns ? restart_open(e, c, err) : -EBADF;
 	if (c->restart_due_ns && fd < 0)
 		return fd;
-	int rc = container_save_exit(e, c, err);
+	int rc = fd < 0 ? 0 : fault_point("engine.restart.planned", err);
+	rc = rc < 0 ? rc : container_save_exit(e, c, err);
 	if (rc >= 0)
 		*ret_restart = take_fd(&fd);
 	return rc;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "kernel/spawn.h"
 
@@ -126,6 +127,7 @@ static int read_data(struct client *c, struct err *err)
 	while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 ? err_sys(err, -errno, "reading from the files helper") : 0;
+	fault_mark("files.data");
 	int r = c->run->data(c->run->ctx, c->buf, (size_t) n);
 	return r < 0 ? err_sys(err, r, "passing the archive on") : 1;
 }
@@ -175,6 +177,7 @@ static int start(struct client *c, struct err *err)
 	(void) safe_close(ends[1]);
 	c->sock = pair[0];
 	c->pipe = ends[0];
+	fault_mark("files.spawned");
 	if (r == 0)
 		return 0;
 	c->sock = safe_close(c->sock);

@@ -24,6 +24,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "monitor/internal.h"
@@ -126,6 +127,7 @@ static void probe_start(struct monitor *m)
 	h->probe_in_period = since_start_ns(m) < h->cfg.start_period_ns;
 	h->timed_out = h->cut = false;
 	queue_init(&h->out, MONITOR_HEALTH_OUTPUT_MAX);
+	fault_mark("monitor.probe.begin");
 	note(m, MONITOR_NOTE_PROBE_STARTED, 0);
 	timer_set(m, START_PATIENCE_NS);
 	if (process_start(p, /* output= */ true, &p->err) < 0) /* process_settle() takes it from here */
@@ -267,6 +269,7 @@ void health_probe_over(struct process *p)
 		e.flags = (h->timed_out ? MONITOR_HEALTH_TIMED_OUT : 0) | (h->cut ? MONITOR_HEALTH_CUT : 0);
 		judge(h, e.code == 0);
 		record(m, &e, text, n);
+		fault_mark("monitor.probe.recorded");
 		note(m, MONITOR_NOTE_PROBE_ENDED, p->exit.code);
 		if (h->status != before)
 			note(m, MONITOR_NOTE_HEALTH, (int) h->status);

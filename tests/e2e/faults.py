@@ -105,11 +105,12 @@ class Page:
 class Op:
     """One row of a walk. @argv: coffer's arguments; IMAGE is the test image, ARCHIVE a small one that is not loaded. @before: what the container
     xx is when it begins (BEFORE has the words; "": there is none). @victims: who is killed; "self" is whoever comes to the point. @stays: the
-    container still runs when one of these was killed. @fails: the command fails even undisturbed."""
+    container still runs when one of these was killed. @fails: the command fails even undisturbed. @until: what inspect's State is once it is over
+    that the command does not wait for."""
 
-    def __init__(self, name, *argv, before="", names=("xx",), victims="self cli daemon monitor", stays="", fails=False):
+    def __init__(self, name, *argv, before="", names=("xx",), victims="self cli daemon monitor", stays="", fails=False, until=None):
         self.name, self.argv, self.before, self.names = name, argv, before, names
-        self.victims, self.stays, self.fails = victims.split(), stays.split(), fails
+        self.victims, self.stays, self.fails, self.until = victims.split(), stays.split(), fails, until
 
 
 FLAGS = ("--name", "xx", "--network", "none", "--stop-signal", "KILL", "-v", "named:/n", "-v", "/anonymous")
@@ -120,6 +121,7 @@ BEFORE = {
     "running": [("run", "-d", *FLAGS, *SLEEP)],
     "exited": [("run", "-d", *FLAGS, "IMAGE", "true"), ("wait", "xx")],
     "paused": [("run", "-d", *FLAGS, *SLEEP), ("pause", "xx")],
+    "restarting": [("run", "-d", "--restart", "unless-stopped", *FLAGS, "IMAGE", "false")],
     "volume": [("volume", "create", "named")],
     "image": [("load", "-i", "ARCHIVE")],
 }
@@ -142,6 +144,19 @@ LIFE = [
     Op("prune", "container", "prune", "-f", before="exited"),
     Op("volume create", "volume", "create", "named"),
     Op("volume rm", "volume", "rm", "named", before="volume"),
+]
+ENTERED = "self cli daemon files"
+FILES = [
+    Op("cp in", "cp", "ARCHIVE", "xx:/there", before="running", victims=ENTERED, stays=ENTERED),
+    Op("cp in, exited", "cp", "ARCHIVE", "xx:/there", before="exited", victims=ENTERED),
+    Op("cp out", "cp", "xx:/bin", "-", before="running", victims=ENTERED, stays=ENTERED),
+    Op("export", "export", "xx", before="exited", victims=ENTERED),
+    Op("diff", "diff", "xx", before="running", victims=ENTERED, stays=ENTERED),
+]
+AFTERWARDS = [  # what happens to a container when no command is under way
+    Op("policy", "run", "-d", "--restart", "on-failure:1", *FLAGS, "IMAGE", "false", victims="self daemon monitor", until=lambda s: s["Status"] == "exited"),
+    Op("policy cut", "stop", "xx", before="restarting", victims="self cli daemon"),
+    Op("health", "run", "-d", "--health-cmd", "true", "--health-interval", "100ms", *FLAGS, *SLEEP, victims="self daemon monitor creator", until=lambda s: s["Health"]["Status"] == "healthy"),
 ]
 IMAGES = [
     Op("load", "load", "-i", "ARCHIVE", victims="self cli daemon unpack"),
@@ -270,6 +285,8 @@ class FaultTest(daemon.DaemonTest):
             return [self.daemon.proc.pid]
         if victim == "engine":
             return [p for p in child_pids(cli.pid) if programs.get(p) == "coffer"]
+        if victim == "files":
+            return [p for p, name in programs.items() if name == "coffer-files"]
         if victim == "unpack":
             return [p for p, name in programs.items() if name == "coffer-unpack"]
         if victim == "reaper":
@@ -386,11 +403,12 @@ class FaultTest(daemon.DaemonTest):
     def check_container(self, c, names):
         state, cid = c["State"], c["Id"]
         self.assertIn(c["Name"].lstrip("/"), names)
-        if state["Running"]:
+        if state["Running"] and not state["Restarting"]:
             pid = state["Pid"]
             self.assertTrue(coffer.pid_exists(pid), f"is said to run as {pid}, which is no process")
             self.assertIn(cid, coffer.read_text(f"/proc/{pid}/cgroup"), "runs in another cgroup")
             return
+        self.assertFalse(state["Restarting"], "is still to be started")
         self.assertIn(state["Status"], ("created", "exited"))
         self.assertEqual([r for r in coffer.cgroup_roots() if os.path.exists(f"{r}/coffer/local/{cid}")], [], "does not run, and has cgroups")
 
@@ -474,6 +492,8 @@ class FaultTest(daemon.DaemonTest):
         err = self.end(cli)
         self.assertEqual(cli.returncode != 0, op.fails, f"{op.name}: {err}")
         coffer.wait_until(lambda: not [p for p in self.engine_processes().values() if p == "coffer"], 10)
+        if op.until:
+            self.assertTrue(coffer.wait_until(lambda: [op.until(c["State"]) for c in self.containers()] == [True], PATIENCE), f"{op.name}: {self.containers()}")
         passed = list(dict.fromkeys(self.page.log()))
         self.settle(op)
         type(self).passed |= set(passed)

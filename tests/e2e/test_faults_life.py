@@ -27,7 +27,7 @@ class Coverage(faults.FaultTest):
         networks = ("engine.network.", "engine.connect.", "engine.disconnect.")  # they need a machine of their own
         listed = self.listed()
         self.assertGreater(len(listed), 100)
-        for op in [faults.RUN, *faults.LIFE, *faults.IMAGES]:
+        for op in [faults.RUN, *faults.LIFE, *faults.FILES, *faults.AFTERWARDS, *faults.IMAGES]:
             self.points(op)
         self.daemon.stop()  # what a daemon does at its beginning and end
         self.page.clear_log()
