@@ -2,7 +2,6 @@
 /* `commit`: an image of what a container has written. */
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "cli/call.h"
 

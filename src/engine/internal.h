@@ -139,8 +139,6 @@ struct run_info {
  *  Return: 0; ERR_NOT_FOUND when it was removed by that. @c is brought up to date. */
 int state_read(struct engine *e, struct container *c, bool locked, struct run_info *ret, struct err *err);
 const char *state_name(enum run_state s);
-/** state_of_row() - of a container that has neither a bundle nor a directory on disk: its row says all. Return: 0. */
-int state_of_row(const struct container *c, struct run_info *ret);
 /** state_peek() - the same without reaping: RUN_DEAD when the bundle waits for it. */
 int state_peek(struct engine *e, const struct container *c, struct run_info *ret, struct err *err);
 /** reap_locked() - record the exit, remove cgroups and bundle, and the container itself when auto-removed. With the lock held. Return: 1 when removed. */

@@ -430,11 +430,11 @@ static bool asks_for_state(const struct json *f)
 
 static int list_one(struct listing *l, struct container *c, struct err *err)
 {
-	struct run_info info;
+	struct run_info info = {.state = row_run_state(c)}; /* without a bundle and a directory on disk that is all */
 	_cleanup_free_ char **targets = NULL, **names = NULL;
 	if (l->r->limit > 0 && l->n >= l->r->limit)
 		return 0;
-	int rc = has_dir(l->known, c->id) ? state_read(l->e, c, /* locked= */ false, &info, err) : state_of_row(c, &info);
+	int rc = has_dir(l->known, c->id) ? state_read(l->e, c, /* locked= */ false, &info, err) : 0;
 	if (rc == -ENOENT)
 		return 0; /* it was to be removed, and is */
 	if (rc < 0)

@@ -71,12 +71,6 @@ enum run_state row_run_state(const struct container *c)
 	return c->state == ROW_CREATED ? RUN_CREATED : RUN_EXITED;
 }
 
-int state_of_row(const struct container *c, struct run_info *ret)
-{
-	*ret = (struct run_info){.state = row_run_state(c)};
-	return 0;
-}
-
 int state_peek(struct engine *e, const struct container *c, struct run_info *ret, struct err *err)
 {
 	struct monitor_exit x;
