@@ -145,6 +145,8 @@ HANDLER(image_create_handler);
 HANDLER(image_save_handler);
 HANDLER(image_push_handler);
 HANDLER(distribution_handler);
+HANDLER(manifests_handler);
+HANDLER(search_handler);
 HANDLER(auth_handler);
 HANDLER(volume_list_handler);
 HANDLER(volume_create_handler);

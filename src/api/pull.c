@@ -47,7 +47,7 @@ int image_push_handler(struct call *c, struct err *err)
 	int r = registry_auth_parse(c->req.registry_auth, &auth, err);
 	if (r < 0)
 		return r;
-	const struct push_request req = {.name = c->arg, .tag = call_query(c, "tag"), .auth = &auth, .cancel = &cancel, .progress = &progress, .pushed = on_pushed};
+	const struct push_request req = {.name = c->arg, .tag = call_query(c, "tag"), .platform = call_query(c, "platform"), .auth = &auth, .cancel = &cancel, .progress = &progress, .pushed = on_pushed};
 	struct leave *leave = leave_watch(c, &cancel);
 	r = engine_push(c->engine, c->caller, &req, err);
 	(void) leave_end(leave);
@@ -60,6 +60,29 @@ int distribution_handler(struct call *c, struct err *err)
 	struct registry_auth auth = {NULL};
 	int r = registry_auth_parse(c->req.registry_auth, &auth, err);
 	r = r < 0 ? r : engine_distribution(c->engine, c->caller, c->arg, &auth, &c->w, err);
+	registry_auth_done(&auth);
+	return r;
+}
+
+int manifests_handler(struct call *c, struct err *err)
+{
+	struct registry_auth auth = {NULL};
+	int r = registry_auth_parse(c->req.registry_auth, &auth, err);
+	r = r < 0 ? r : engine_manifests(c->engine, c->caller, c->arg, call_flag(c, "each", false), &auth, &c->w, err);
+	registry_auth_done(&auth);
+	return r;
+}
+
+int search_handler(struct call *c, struct err *err)
+{
+	_cleanup_json_ struct json *filters = NULL;
+	struct registry_auth auth = {NULL};
+	uint32_t limit = 0;
+	int r = call_query_u32(c, "limit", &limit, err);
+	r = r < 0 ? r : call_filters(c, &filters, err);
+	r = r < 0 ? r : registry_auth_parse(c->req.registry_auth, &auth, err);
+	const struct search_request req = {.term = call_query(c, "term"), .limit = limit, .filters = filters, .auth = &auth};
+	r = r < 0 ? r : engine_search(c->engine, c->caller, &req, &c->w, err);
 	registry_auth_done(&auth);
 	return r;
 }

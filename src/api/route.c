@@ -48,7 +48,7 @@ static const struct route routes[] = {
 	{"GET", "/images/json", image_list_handler},
 	{"POST", "/images/load", image_load_handler},
 	{"POST", "/images/create", image_create_handler},
-	{"GET", "/images/search", NULL},
+	{"GET", "/images/search", search_handler},
 	{"GET", "/images/get", image_save_handler},
 	{"POST", "/images/prune", image_prune_handler},
 	{"GET", "/images/{*}/json", image_inspect_handler},
@@ -58,6 +58,7 @@ static const struct route routes[] = {
 	{"POST", "/images/{*}/push", image_push_handler},
 	{"DELETE", "/images/{*}", image_remove_handler},
 	{"GET", "/distribution/{*}/json", distribution_handler},
+	{"GET", "/distribution/{*}/manifests", manifests_handler},
 
 	{"GET", "/volumes", volume_list_handler},
 	{"POST", "/volumes/create", volume_create_handler},

@@ -3,9 +3,11 @@
 
 #include <ctype.h>
 
-static void new_line(struct strbuf *out, size_t level)
+static void new_line(struct strbuf *out, const char *indent, size_t level)
 {
-	strbuf_addf(out, "\n%*s", (int) (level * 4), "");
+	strbuf_addc(out, '\n');
+	for (size_t i = 0; i < level; i++)
+		strbuf_adds(out, indent);
 }
 
 static const char *skip(const char *p)
@@ -26,7 +28,7 @@ static const char *copy_string(const char *p, struct strbuf *out)
 	return end;
 }
 
-void json_pretty(const char *text, size_t level, struct strbuf *out)
+void json_pretty_by(const char *text, const char *indent, size_t level, struct strbuf *out)
 {
 	for (const char *p = skip(text); *p; p = skip(p)) {
 		if (*p == '"') {
@@ -41,16 +43,21 @@ void json_pretty(const char *text, size_t level, struct strbuf *out)
 				strbuf_addc(out, *next);
 				p = next + 1;
 			} else
-				new_line(out, ++level);
+				new_line(out, indent, ++level);
 		} else if (c == '}' || c == ']') {
-			new_line(out, level > 0 ? --level : 0);
+			new_line(out, indent, level > 0 ? --level : 0);
 			strbuf_addc(out, c);
 		} else {
 			strbuf_addc(out, c);
 			if (c == ',')
-				new_line(out, level);
+				new_line(out, indent, level);
 			else if (c == ':')
 				strbuf_addc(out, ' ');
 		}
 	}
+}
+
+void json_pretty(const char *text, size_t level, struct strbuf *out)
+{
+	json_pretty_by(text, "    ", level, out);
 }

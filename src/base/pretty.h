@@ -8,3 +8,5 @@
 
 /** json_pretty() - append valid JSON @text, indented, to @out. @level: depth it starts at. */
 void json_pretty(const char *text, size_t level, struct strbuf *out);
+/** json_pretty_by() - the same, by @indent a level. */
+void json_pretty_by(const char *text, const char *indent, size_t level, struct strbuf *out);

@@ -36,7 +36,7 @@ const struct flag_table *const top_flags[] = {FLAGS(top_rows), NULL};
 static const struct command *const commands[] = {
 	&command_run,	       &command_create,	       &command_start,	      &command_stop,	     &command_restart,
 	&command_kill,	       &command_rm,	       &command_ps,	      &command_logs,	     &command_attach,
-	&command_exec,	       &command_wait,	       &command_inspect,      &command_posture,	     &command_load, &command_save, &command_pull, &command_push, &command_login, &command_logout,
+	&command_exec,	       &command_wait,	       &command_inspect,      &command_posture,	     &command_load, &command_save, &command_pull, &command_push, &command_login, &command_logout, &command_search, &command_manifest_inspect,
 	&command_import,       &command_images,	       &command_rmi,	      &command_tag,	     &command_history,
 	&command_image_inspect, &command_container_inspect, &command_volume_create, &command_volume_ls, &command_volume_inspect,
 	&command_volume_rm,    &command_version,       &command_info,	      &command_pause,	     &command_unpause,
@@ -59,6 +59,7 @@ static const struct {
 static const struct command_family families[] = {
 	{"container", "Manage containers"},
 	{"image", "Manage images"},
+	{"manifest", "Look at manifests in registries"},
 	{"network", "Manage networks"},
 	{"system", "Look after the engine and its disk"},
 	{"volume", "Manage volumes"},
@@ -87,7 +88,7 @@ const struct command_family *command_family_find(const char *name)
 /* "container start" is "start", "image load" is "load", unless docker calls it something else there. */
 static const char *own_family(const struct command *c)
 {
-	static const char *const elsewhere[] = {"images", "rmi", "inspect", "ps"};
+	static const char *const elsewhere[] = {"images", "rmi", "inspect", "ps", "login", "logout", "search"};
 	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
 		if (str_eq(c->name, elsewhere[i]))
 			return NULL;
@@ -231,10 +232,8 @@ static const struct {
 	{"compose", NULL},
 	{"config", NULL},
 	{"context", "name the engine's socket with --host"},
-	{"manifest", NULL},
 	{"node", NULL},
 	{"plugin", NULL},
-	{"search", NULL},
 	{"secret", NULL},
 	{"service", NULL},
 	{"stack", NULL},

@@ -92,7 +92,7 @@ bool flag_is_refused(const struct flag *f);
 
 /* One row a command, each in the file of its noun. */
 extern const struct command command_run, command_create, command_start, command_stop, command_kill, command_rm, command_ps, command_logs,
-	command_attach, command_exec, command_wait, command_inspect, command_restart, command_load, command_save, command_pull, command_push, command_login, command_logout, command_import, command_images, command_rmi,
+	command_attach, command_exec, command_wait, command_inspect, command_restart, command_load, command_save, command_pull, command_push, command_login, command_logout, command_search, command_manifest_inspect, command_import, command_images, command_rmi,
 	command_tag, command_history, command_image_inspect, command_container_inspect, command_volume_create, command_volume_ls, command_volume_inspect,
 	command_network_create, command_network_connect, command_network_disconnect, command_network_ls, command_network_inspect, command_network_rm, command_network_prune,
 	command_volume_rm, command_posture, command_version, command_info, command_pause, command_unpause, command_rename, command_top, command_update,

@@ -40,7 +40,8 @@ static int receive(struct cli *cli, struct http_conn *c, FILE *out, struct err *
 	return r;
 }
 
-int registry_post(struct cli *cli, const struct strbuf *t, const char *ref, FILE *out, struct err *err)
+/* With the credentials for image @ref's registry, up to the answer's head. *@ret: owned. */
+static int registry_call(struct cli *cli, const char *method, const struct strbuf *t, const char *ref, struct http_conn **ret, struct err *err)
 {
 	_cleanup_http_conn_ struct http_conn *c = NULL;
 	_cleanup_strbuf_ struct strbuf headers = STRBUF_INIT(64 << 10);
@@ -58,14 +59,34 @@ int registry_post(struct cli *cli, const struct strbuf *t, const char *ref, FILE
 	int r = link_open(cli, &c, err);
 	if (r < 0)
 		return r;
-	r = http_send(c, &(struct http_call) {.method = "POST", .target = t->s, .headers = headers.s});
+	r = http_send(c, &(struct http_call) {.method = method, .target = t->s, .headers = headers.s});
 	if (headers.s)
 		explicit_bzero(headers.s, headers.len);
 	if (r < 0 && r != -EPIPE)
 		return link_lost(cli, r, err);
 	r = call_head(cli, c, &a, err);
+	if (r >= 0)
+		*ret = take_ptr(c);
+	return r;
+}
+
+int registry_post(struct cli *cli, const struct strbuf *t, const char *ref, FILE *out, struct err *err)
+{
+	_cleanup_http_conn_ struct http_conn *c = NULL;
+	int r = registry_call(cli, "POST", t, ref, &c, err);
 	*err = r < 0 ? *err : (struct err) {0};
 	return r < 0 ? r : receive(cli, c, out, err);
+}
+
+int registry_get(struct cli *cli, const struct strbuf *t, const char *ref, struct json **ret, struct err *err)
+{
+	_cleanup_http_conn_ struct http_conn *c = NULL;
+	_cleanup_strbuf_ struct strbuf text = STRBUF_INIT(REPLY_MAX);
+	int r = registry_call(cli, "GET", t, ref, &c, err);
+	if (r < 0)
+		return r;
+	r = http_recv_text(c, &text);
+	return r < 0 ? link_lost(cli, r, err) : json_parse(text.s ? text.s : "", text.len, REPLY_MAX, "the engine's answer", ret, err);
 }
 
 int pull_image(struct cli *cli, const char *text, const char *platform, bool all, FILE *out, struct err *err)

@@ -9,12 +9,13 @@
 
 struct push_options {
 	bool all, quiet, untrusted;
+	const char *platform; /* borrowed */
 };
 
 static const struct flag push_rows[] = {
 	{"all-tags", 'a', FLAG_BOOL, offsetof(struct push_options, all), NULL, "Every tag of the repository"},
 	{"disable-content-trust", 0, FLAG_BOOL, offsetof(struct push_options, untrusted), NULL, "Taken for docker's sake: nothing is signed here"},
-	{"platform", 0, FLAG_REFUSED, 0, NULL, "images have one platform each in this version"},
+	{"platform", 0, FLAG_STR, offsetof(struct push_options, platform), "os/arch", "Push only if the image is for this one"},
 	{"quiet", 'q', FLAG_BOOL, offsetof(struct push_options, quiet), NULL, "Print the name alone"},
 };
 
@@ -22,6 +23,28 @@ static bool is_bare(const char *ref)
 {
 	const char *slash = strrchr(ref, '/');
 	return !strchr(ref, '@') && !strchr(slash ? slash : ref, ':');
+}
+
+/* "linux/arm/v7" as the API takes it. */
+static int platform_query(struct strbuf *t, const char *text, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(1000);
+	static const char *const keys[] = {"os", "architecture", "variant"};
+	struct json_writer w;
+	jw_init(&w, &b);
+	jw_obj(&w, NULL);
+	for (size_t i = 0; *text || i < 2; i++) {
+		size_t n = strcspn(text, "/");
+		if (i >= ARRAY_LEN(keys) || n == 0)
+			return err_set(err, ERR_INVALID, "--platform: use os/architecture[/variant], as in linux/amd64");
+		jw_strn(&w, keys[i], text, n);
+		text += n + (text[n] == '/');
+	}
+	jw_end(&w);
+	if (strbuf_err(&b) < 0)
+		return err_set(err, ERR_INVALID, "--platform: too long");
+	target_query(t, "platform", b.s);
+	return 0;
 }
 
 static int push(struct cli *cli, const struct push_options *o, const char *text, struct err *err)
@@ -38,6 +61,8 @@ static int push(struct cli *cli, const struct push_options *o, const char *text,
 		target_start(&t, "/images/", name, "/push");
 		if (!o->all)
 			target_query(&t, "tag", ref.tag);
+		if (o->platform)
+			r = platform_query(&t, o->platform, err);
 	}
 	image_ref_done(&ref);
 	return r < 0 ? r : registry_post(cli, &t, text, o->quiet ? NULL : stdout, err);

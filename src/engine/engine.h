@@ -255,6 +255,7 @@ int engine_pull(struct engine *e, const struct caller *c, const struct pull_requ
 
 struct push_request {
 	const char *name, *tag;   /* @tag "" or NULL with a bare name: every tag of the repository */
+	const char *platform;     /* docker's JSON {"os","architecture","variant"}; the image must be of it; NULL: whatever it is of */
 	const struct registry_auth *auth;
 	const atomic_bool *cancel;
 	const struct image_progress *progress;
@@ -266,6 +267,17 @@ int engine_push(struct engine *e, const struct caller *c, const struct push_requ
 int engine_login(struct engine *e, const struct caller *c, const struct registry_auth *auth, struct json_writer *w, struct err *err);
 /** engine_distribution() - what a registry has under @name, without fetching it. Writes {"Descriptor","Platforms"}. */
 int engine_distribution(struct engine *e, const struct caller *c, const char *name, const struct registry_auth *auth, struct json_writer *w, struct err *err);
+/** engine_manifests() - the manifest or index itself. Writes {"Descriptor","Raw"}, and with @each "Manifests": of an index every manifest, else the one. */
+int engine_manifests(struct engine *e, const struct caller *c, const char *name, bool each, const struct registry_auth *auth, struct json_writer *w, struct err *err);
+
+struct search_request {
+	const char *term;
+	unsigned limit;             /* 0: docker's default */
+	const struct json *filters; /* NULL: none */
+	const struct registry_auth *auth;
+};
+/** engine_search() - GET /images/search: an array of what a registry's index knows. */
+int engine_search(struct engine *e, const struct caller *c, const struct search_request *q, struct json_writer *w, struct err *err);
 
 /** engine_image_containers() - how many containers were made of @image_id. */
 int engine_image_containers(struct engine *e, const struct caller *c, const char *image_id, int64_t *ret, struct err *err);

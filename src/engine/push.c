@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Push, login and a look at what a registry has. */
+/* Push: an image of the store goes to a registry. */
 #include <errno.h>
 #include <stdio.h>
 
@@ -8,7 +8,7 @@
 #include "image/parts.h"
 #include "registry/registry.h"
 
-enum { CONFIG_MAX = 8 << 20 };
+enum { PLATFORM_MAX = 1000 };
 
 struct push {
 	struct engine *e;
@@ -102,6 +102,26 @@ static int push_parts(struct push *p, struct err *err)
 	return rc < 0 ? rc : registry_put_manifest(p->conn, p->ref.tag, p->parts.media_type, p->parts.text, p->parts.len, err);
 }
 
+/* An image has one platform here: asked for another, it is not there. Source: moby daemon/images/image_push.go. */
+static int check_platform(const struct push *p, const char *shown, struct err *err)
+{
+	_cleanup_json_ struct json *doc = NULL;
+	const struct image_config *c = p->image->config;
+	const char *os = "", *arch = "", *variant = "";
+	if (str_empty(p->req->platform))
+		return 0;
+	int rc = json_parse(p->req->platform, strlen(p->req->platform), PLATFORM_MAX, "query parameter 'platform'", &doc, err);
+	rc = rc < 0 ? rc : json_read_str(doc, "os", &os, err);
+	rc = rc < 0 ? rc : json_read_str(doc, "architecture", &arch, err);
+	rc = rc < 0 ? rc : json_read_str(doc, "variant", &variant, err);
+	if (rc < 0)
+		return rc;
+	if (str_eq(os, c->os ?: "linux") && str_eq(arch, c->architecture ?: "") && (!*variant || str_eq(variant, c->variant ?: "")))
+		return 0;
+	return err_set(err, ERR_NOT_FOUND, "image with reference %.300s was found but its platform (%.20s/%.20s) does not match the specified platform (%.20s/%.20s%s%.20s)", shown,
+		       c->os ?: "linux", c->architecture ?: "", os, arch, *variant ? "/" : "", variant);
+}
+
 static int push_ref(struct push *p, struct err *err)
 {
 	_cleanup_free_ char *shown = image_ref_familiar(&p->ref), *full = str_printf("%s/%s", p->ref.domain, p->ref.path);
@@ -111,6 +131,7 @@ static int push_ref(struct push *p, struct err *err)
 	int rc = image_find(p->e->images, p->caller->tenant, shown, &p->image, err);
 	if (rc == 0)
 		return err_set(err, ERR_NOT_FOUND, "An image does not exist locally with the tag: %.300s", shown);
+	rc = rc < 0 ? rc : check_platform(p, shown, err);
 	rc = rc < 0 ? rc : image_parts_read(p->e->images, p->caller->tenant, p->image->id, &p->parts, err);
 	rc = rc < 0 ? rc : registry_open(p->e->registries, &p->ref, p->req->auth, REGISTRY_PULL | REGISTRY_PUSH, p->req->cancel, &p->reg, err);
 	if (rc < 0)
@@ -196,101 +217,5 @@ int engine_push(struct engine *e, const struct caller *caller, const struct push
 		rc = err_oom(err);
 	STRV_FOREACH(name, names)
 		rc = rc < 0 ? rc : push_one(e, caller, req, name, err);
-	return rc;
-}
-
-int engine_login(struct engine *e, const struct caller *caller, const struct registry_auth *auth, struct json_writer *w, struct err *err)
-{
-	_cleanup_free_ char *token = NULL;
-	int rc = registry_login(e->registries, auth->server ?: "", auth, &token, err);
-	if (rc < 0)
-		return rc;
-	jw_obj(w, NULL);
-	jw_str(w, "Status", "Login Succeeded");
-	jw_str(w, "IdentityToken", token);
-	jw_end(w);
-	return 0;
-}
-
-/* Looking */
-
-static int collect(void *ctx, const void *data, size_t n, struct err *err)
-{
-	struct strbuf *b = ctx;
-	strbuf_add(b, data, n);
-	return strbuf_err(b) ? err_set(err, ERR_QUOTA, "a config of more than %zu bytes", b->max) : 0;
-}
-
-static void write_platform(struct json_writer *w, const char *arch, const char *os, const char *variant)
-{
-	jw_obj(w, NULL);
-	jw_str(w, "architecture", arch ? arch : "");
-	jw_str(w, "os", os ? os : "");
-	if (!str_empty(variant))
-		jw_str(w, "variant", variant);
-	jw_end(w);
-}
-
-static int write_index_platforms(struct json_writer *w, const struct registry_document *d, struct err *err)
-{
-	struct image_index *x = NULL;
-	int rc = image_index_parse(d->text, d->len, &x, err);
-	for (size_t i = 0; rc >= 0 && i < x->n; i++)
-		if (x->manifests[i].architecture)
-			write_platform(w, x->manifests[i].architecture, x->manifests[i].os, x->manifests[i].variant);
-	(void) image_index_free(x);
-	return rc;
-}
-
-/* The one platform of a manifest is in its config. */
-static int write_config_platform(struct json_writer *w, struct registry_conn *conn, const struct registry_document *d, struct err *err)
-{
-	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(CONFIG_MAX);
-	const struct registry_sink sink = {.write = collect, .ctx = &b};
-	struct manifest *m = NULL;
-	struct image_config *c = NULL;
-	int rc = manifest_parse(d->text, d->len, &m, err);
-	if (rc >= 0 && (m->config.size == 0 || m->config.size > CONFIG_MAX))
-		rc = err_set(err, ERR_QUOTA, "config %s: too large", m->config.digest);
-	rc = rc < 0 ? rc : registry_blob(conn, m->config.digest, m->config.size, 0, &sink, err);
-	rc = rc < 0 ? rc : image_config_parse(b.s, b.len, &c, err);
-	if (rc >= 0)
-		write_platform(w, c->architecture, c->os, c->variant);
-	(void) image_config_free(c);
-	(void) manifest_free(m);
-	return rc;
-}
-
-static int write_distribution(struct registry_conn *conn, const struct image_ref *ref, struct json_writer *w, struct err *err)
-{
-	struct registry_document d = {0};
-	int rc = registry_manifest(conn, ref->digest ? ref->digest : ref->tag, &d, err);
-	if (rc < 0)
-		return rc;
-	jw_obj(w, NULL);
-	jw_obj(w, "Descriptor");
-	jw_str(w, "mediaType", d.media_type);
-	jw_str(w, "digest", d.digest);
-	jw_uint(w, "size", d.len);
-	jw_end(w);
-	jw_arr(w, "Platforms");
-	rc = media_type_is_index(d.media_type) ? write_index_platforms(w, &d, err) : write_config_platform(w, conn, &d, err);
-	jw_end(w);
-	jw_end(w);
-	registry_document_done(&d);
-	return rc;
-}
-
-int engine_distribution(struct engine *e, const struct caller *caller, const char *name, const struct registry_auth *auth, struct json_writer *w, struct err *err)
-{
-	struct image_ref ref = {0};
-	struct registry *reg = NULL;
-	int rc = image_ref_parse(name, &ref, err);
-	rc = rc < 0 ? rc : registry_open(e->registries, &ref, auth, REGISTRY_PULL, NULL, &reg, err);
-	struct registry_conn *conn = rc < 0 ? NULL : registry_connect(reg);
-	rc = rc < 0 ? rc : conn ? write_distribution(conn, &ref, w, err) : err_oom(err);
-	(void) registry_disconnect(conn);
-	(void) registry_close(reg);
-	image_ref_done(&ref);
 	return rc;
 }

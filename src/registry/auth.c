@@ -14,6 +14,7 @@
 #include "registry/challenge.h"
 #include "registry/internal.h"
 
+#define CLIENT_ID "coffer"
 enum { TOKEN_MAX = 24 << 10, ANSWER_MAX = 1 << 20, HEADER_MAX = 64 << 10, TOKEN_SECONDS = 60 };
 
 static void wipe(char *s)
@@ -99,37 +100,31 @@ static void scope_of(const struct registry *r, char *buf, size_t size)
 		(void) str_format(buf, size, "repository:%s:%s", r->ref.path, r->actions & REGISTRY_PUSH ? "pull,push" : "pull");
 }
 
-static void add_query(struct strbuf *b, const char *key, const char *value)
+static bool token_is_valid(const char *s)
 {
-	static const char hex[] = "0123456789ABCDEF";
-	strbuf_addf(b, "%s=", key);
-	for (const unsigned char *p = (const unsigned char *) value; *p; p++)
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~:/,", *p)) {
-			strbuf_addc(b, (char) *p);
-		} else {
-			strbuf_addc(b, '%');
-			strbuf_addc(b, hex[*p >> 4]);
-			strbuf_addc(b, hex[*p & 15]);
-		}
+	return *s && strlen(s) <= TOKEN_MAX && str_is_plain(s) && !strchr(s, ' ');
 }
 
-/* {"token": ...} or {"access_token": ...} into *@ret, owned. */
-static int read_token(const char *text, size_t len, char **ret, struct err *err)
+/* {"token": ...} or {"access_token": ...} into *@ret, {"refresh_token": ...} into *@ret_identity (NULL when there is none); both owned. */
+static int read_token(const char *text, size_t len, char **ret, char **ret_identity, struct err *err)
 {
 	_cleanup_json_ struct json *doc = NULL;
-	const char *token = NULL, *access = NULL;
+	const char *token = NULL, *access = NULL, *identity = NULL;
 	int r = json_parse(text, len, ANSWER_MAX, "the token server's answer", &doc, err);
 	if (r >= 0)
 		r = json_read_str(doc, "token", &token, err);
 	if (r >= 0)
 		r = json_read_str(doc, "access_token", &access, err);
+	if (r >= 0)
+		r = json_read_str(doc, "refresh_token", &identity, err);
 	if (r < 0)
 		return r;
 	token = str_empty(token) ? access : token;
-	if (str_empty(token) || strlen(token) > TOKEN_MAX || !str_is_plain(token) || strchr(token, ' '))
+	if (str_empty(token) || !token_is_valid(token) || (!str_empty(identity) && !token_is_valid(identity)))
 		return err_set(err, ERR_CORRUPT, "the token server's answer holds no token");
 	*ret = strdup(token);
-	return *ret ? 0 : err_oom(err);
+	*ret_identity = str_empty(identity) ? NULL : strdup(identity);
+	return *ret && (str_empty(identity) || *ret_identity) ? 0 : err_oom(err);
 }
 
 struct token_request {
@@ -157,19 +152,21 @@ static int write_token_request(const struct registry *r, const struct registry_a
 	strbuf_adds(&t->url, realm);
 	if (!t->post)
 		strbuf_addc(&t->url, strchr(realm, '?') ? '&' : '?');
-	add_query(q, "service", c->service);
+	url_query_add(q, "service", c->service);
 	if (scope[0]) {
 		strbuf_addc(q, '&');
-		add_query(q, "scope", scope);
+		url_query_add(q, "scope", scope);
 	}
 	if (t->post) {
-		strbuf_adds(q, "&grant_type=refresh_token&client_id=coffer&");
-		add_query(q, "refresh_token", a->identity_token);
+		strbuf_adds(q, "&grant_type=refresh_token&client_id=" CLIENT_ID "&");
+		url_query_add(q, "refresh_token", a->identity_token);
 		strbuf_adds(&t->headers, "Content-Type: application/x-www-form-urlencoded\n");
 	} else if (has_password(a)) {
 		_cleanup_free_ char *value = basic(a);
 		strbuf_addc(q, '&');
-		add_query(q, "account", a->username);
+		url_query_add(q, "account", a->username);
+		if (!r->ref.path) /* a login: a token in the password's place, if the server has such */
+			strbuf_adds(q, "&offline_token=true&client_id=" CLIENT_ID);
 		strbuf_addf(&t->headers, "Authorization: %s\n", value ? value : "");
 	}
 	return strbuf_err(&t->url) ?: strbuf_err(&t->headers) ?: strbuf_err(&t->form);
@@ -180,6 +177,15 @@ static int memory_fd(const struct strbuf *b, struct err *err)
 	_cleanup_close_ int fd = memfd_create("form", MFD_CLOEXEC);
 	int r = fd < 0 ? -errno : write_all(fd, b->s, b->len);
 	return r < 0 ? err_sys(err, r, "preparing a request") : take_fd(&fd);
+}
+
+/* The newest one counts: a server may give another with each answer. */
+static void keep_identity(struct registry *reg, char *token_consume)
+{
+	(void) pthread_mutex_lock(&reg->lock);
+	wipe(reg->identity);
+	reg->identity = token_consume;
+	(void) pthread_mutex_unlock(&reg->lock);
 }
 
 static int ask(struct registry_conn *c, const struct token_request *t, char **ret, struct err *err)
@@ -199,8 +205,11 @@ static int ask(struct registry_conn *c, const struct token_request *t, char **re
 	if (status != 200)
 		return err_set(err, ERR_SYSTEM, "the token server answered with status %d", status);
 	r = fetch_text(c->fetcher, &body, err);
+	char *identity = NULL;
 	if (r >= 0)
-		r = read_token(body.s ? body.s : "", body.len, ret, err);
+		r = read_token(body.s ? body.s : "", body.len, ret, &identity, err);
+	if (identity)
+		keep_identity(c->reg, identity);
 	if (body.s)
 		explicit_bzero(body.s, body.len);
 	return r;

@@ -35,6 +35,7 @@ struct registry {
 	pthread_mutex_t lock; /* what follows */
 	struct endpoint *endpoints; /* owned */
 	size_t n_endpoints, current; /* current: the one that works */
+	char *identity;       /* owned; a token in the password's place that the token server gave, NULL: none */
 };
 struct registry_conn {
 	struct registry *reg;     /* borrowed */
@@ -46,6 +47,7 @@ struct registry_conn {
 struct exchange {
 	enum fetch_method method;
 	const char *path;    /* borrowed; below "/v2/"; or @url */
+	const char *root;    /* borrowed; in place of "v2/", NULL: that */
 	const struct url *url; /* borrowed; an address that the registry gave (upload sessions); NULL: @path */
 	const char *headers; /* borrowed; whole lines, NULL: none */
 	int body_fd;

@@ -200,9 +200,10 @@ int registry_login(const struct registry_config *cfg, const char *server, const 
 	else
 		r = MIN(status, 0);
 	(void) registry_disconnect(c);
+	if (r >= 0) {
+		*ret_token = reg->identity ? take_ptr(reg->identity) : strdup("");
+		r = *ret_token ? 0 : err_oom(err);
+	}
 	(void) registry_close(reg);
-	if (r < 0)
-		return r;
-	*ret_token = strdup("");
-	return *ret_token ? 0 : err_oom(err);
+	return r;
 }

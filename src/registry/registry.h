@@ -95,3 +95,17 @@ int registry_put_manifest(struct registry_conn *c, const char *tag_or_digest, co
 /** registry_login() - are the credentials good for registry @server ("https://index.docker.io/v1/", "host:port")? *@ret_token: owned identity token, "" when there
  *  is none. ERR_UNAUTHORIZED. */
 int registry_login(const struct registry_config *cfg, const char *server, const struct registry_auth *auth, char **ret_token, struct err *err);
+
+struct registry_result {
+	char *name, *description; /* owned; a line of plain text each */
+	uint32_t stars;
+	bool official;
+};
+struct registry_results {
+	struct registry_result *v; /* owned */
+	size_t n;
+};
+void registry_results_done(struct registry_results *s);
+/** registry_search() - repositories that match @term, at the registry that it begins with or at Docker Hub. *@ret: to be released in every case. ERR_UNSUPPORTED where
+ *  there is no search. */
+int registry_search(const struct registry_config *cfg, const char *term, unsigned limit, const struct registry_auth *auth, struct registry_results *ret, struct err *err);

@@ -46,6 +46,9 @@ struct registry *registry_close(struct registry *r)
 	for (size_t i = 0; i < r->n_endpoints; i++)
 		registry_endpoint_done(&r->endpoints[i]);
 	free(r->endpoints);
+	if (r->identity)
+		explicit_bzero(r->identity, strlen(r->identity));
+	free(r->identity);
 	registry_auth_done(&r->auth);
 	image_ref_done(&r->ref);
 	(void) pthread_mutex_destroy(&r->lock);
@@ -108,7 +111,7 @@ static int start_url(const struct registry_conn *c, const struct exchange *x, st
 	}
 	*u = c->at->base;
 	size_t n = strlen(u->path);
-	return str_format(u->path + n, sizeof(u->path) - n, "v2/%s", x->path) < 0 ? err_set(err, ERR_INVALID, "an address that is too long") : 0;
+	return str_format(u->path + n, sizeof(u->path) - n, "%s%s", x->root ?: "v2/", x->path) < 0 ? err_set(err, ERR_INVALID, "an address that is too long") : 0;
 }
 
 /* Headers for @u: the credentials go to the registry's own origin alone. @ret_generation: of the credentials. */
@@ -194,7 +197,7 @@ static unsigned backoff_ms(const struct registry_conn *c, int n, bool answered)
 
 int session_request(struct registry_conn *c, const struct exchange *x, struct err *err)
 {
-	bool again = x->method == FETCH_GET || x->method == FETCH_HEAD_ONLY; /* costs nothing when it is done twice */
+	bool again = x->method == FETCH_GET || x->method == FETCH_HEAD_ONLY; /* costs nothing when it is done twice; what a rate limit turned away was not done */
 	int tries = 0, redirects = 0, answers = 0;
 	struct url u;
 	int r = start_url(c, x, &u, err);
@@ -217,7 +220,7 @@ int session_request(struct registry_conn *c, const struct exchange *x, struct er
 			if (++redirects > REDIRECTS_MAX)
 				return err_set(err, ERR_CORRUPT, "'%s': more than %d redirects", u.host, REDIRECTS_MAX);
 			r = session_resolve(c, &u, fetch_head(c->fetcher)->location, &u, err);
-		} else if (is_busy(status) && again && ++tries < TRIES_MAX) {
+		} else if (is_busy(status) && (again || status == 429) && ++tries < TRIES_MAX) {
 			r = session_pause(c->reg, backoff_ms(c, tries, /* answered= */ true), err);
 			if (r >= 0)
 				r = start_url(c, x, &u, err);

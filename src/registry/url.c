@@ -108,3 +108,17 @@ int url_text(const struct url *u, char buf[URL_MAX + URL_HOST_MAX + 16])
 {
 	return MIN(str_format(buf, URL_MAX + URL_HOST_MAX + 16, "%s://%s%s", u->https ? "https" : "http", u->host, u->path), 0);
 }
+
+void url_query_add(struct strbuf *b, const char *key, const char *value)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	strbuf_addf(b, "%s=", key);
+	for (const unsigned char *p = (const unsigned char *) value; *p; p++)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~:/,", *p)) {
+			strbuf_addc(b, (char) *p);
+		} else {
+			strbuf_addc(b, '%');
+			strbuf_addc(b, hex[*p >> 4]);
+			strbuf_addc(b, hex[*p & 15]);
+		}
+}

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "base/str.h"
 
 #define URL_MAX 8192
 #define URL_HOST_MAX 300
@@ -21,3 +22,5 @@ int url_resolve(const struct url *base, const char *location, struct url *ret, s
 bool url_same_origin(const struct url *a, const struct url *b);
 /** url_text() - into @buf. Return: 0; -ENAMETOOLONG. */
 int url_text(const struct url *u, char buf[URL_MAX + URL_HOST_MAX + 16]);
+/** url_query_add() - append "key=value", the value escaped, to @b. */
+void url_query_add(struct strbuf *b, const char *key, const char *value);

@@ -790,7 +790,7 @@ class UsageTest(CliTest):
             (["run"], 1, "requires at least 1 argument"),
             (["ps", "x"], 1, "accepts no arguments"),
             (["rnu"], 1, "did you mean 'run'?"),
-            (["search", "x"], 1, "'search' is not there yet"),
+            (["swarm", "x"], 1, "'swarm' is not there yet"),
             (["image", "build", "a"], 1, "'build' is not there yet"),
             (["run", "--pul", "x", "x"], 125, "did you mean --pull?"),
         ):

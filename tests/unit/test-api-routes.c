@@ -468,6 +468,18 @@ int engine_distribution(struct engine *e, const struct caller *c, const char *na
 	return answer(w, name, err);
 }
 
+int engine_manifests(struct engine *e, const struct caller *c, const char *name, bool each, const struct registry_auth *auth, struct json_writer *w, struct err *err)
+{
+	note("manifests(%s,%d)", name, each);
+	return answer(w, name, err);
+}
+
+int engine_search(struct engine *e, const struct caller *c, const struct search_request *q, struct json_writer *w, struct err *err)
+{
+	note("search(%s,%u)", q->term, q->limit);
+	return answer(w, q->term, err);
+}
+
 int image_usage(struct image_store *s, const char *tenant, const char *id, struct image_usage *ret, struct err *err)
 {
 	*ret = (struct image_usage) {.bytes = 4242, .shared_bytes = 42, .shared_layer_bytes = 7};
@@ -846,6 +858,9 @@ static void test_table(void **state)
 		{"POST /auth", "{\"username\":\"a\",\"password\":\"b\",\"serveraddress\":\"s\"}", 200, "{}", "login(a,s)"},
 		{"POST /auth", NULL, 400, "object", NULL},
 		{"GET /distribution/a/b/json", NULL, 200, "{\"Ref\":\"a/b\"}", "distribution(a/b)"},
+		{"GET /distribution/a/b/manifests?each=1", NULL, 200, "{\"Ref\":\"a/b\"}", "manifests(a/b,1)"},
+		{"GET /images/search?term=x&limit=7", NULL, 200, "{\"Ref\":\"x\"}", "search(x,7)"},
+		{"GET /images/search?term=x&limit=-1", NULL, 400, "limit", ""},
 		{"POST /images/create?fromSrc=http://x/y", NULL, 400, "fromSrc", NULL},
 		{"POST /images/load", NULL, 400, "archive", NULL},
 		{"GET /images/json?shared-size=1", NULL, 200, "\"SharedSize\":7", NULL},
@@ -1100,7 +1115,7 @@ static void test_load(void **state)
 		assert_non_null(strstr(got, "{\"stream\":\"Loaded image: busybox:latest\\n\"}\r\n"));
 		assert_non_null(strstr(got, "{\"stream\":\"Loaded image ID: sha256:77\\n\"}\r\n"));
 		assert_non_null(strstr(got, "\r\n0\r\n\r\n"));
-		assert_true(noted("load(3000000)load(3000000)"));
+		assert_true(noted("archive(docker-archive)load(3000000)archive(docker-archive)load(3000000)archive(docker-archive)archive(docker-archive)"));
 		assert_null(strstr(quiet, "Loading layer"));
 		assert_non_null(strstr(quiet, "Loaded image: busybox"));
 		assert_non_null(str_after(bad, "HTTP/1.1 400 Bad Request\r\n"));
@@ -1117,7 +1132,7 @@ static void test_import(void **state)
 				   "Transfer-Encoding: chunked\r\n\r\n3\r\ntar\r\n0\r\n\r\n";
 	_cleanup_free_ char *got = talk(*state, text, sizeof(text) - 1);
 	assert_non_null(strstr(got, "{\"status\":\"sha256:99\"}\r\n"));
-	assert_true(noted("import(tar,x:1,m,2,CMD sh)"));
+	assert_true(noted("archive(tarball)import(tar,x:1,m,2,CMD sh)"));
 }
 
 /* ---- the listener: the same routes, peer credentials, the settled hijack, and a clean stop ---- */
