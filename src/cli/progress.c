@@ -8,7 +8,7 @@
 #include "base/term.h"
 #include "codec/json.h"
 
-#define LINE_MAX_BYTES (1 << 20)
+#define LINE_MAX_BYTES (16 << 20) /* of a report; else a line is short */
 #define BAR_MAX 50
 
 void progress_init(struct progress *p, FILE *out)
@@ -29,6 +29,7 @@ void progress_done(struct progress *p)
 	end_transient(p, /* more= */ false);
 	p->ids = strv_free(p->ids);
 	strbuf_done(&p->line);
+	free(p->aux);
 }
 
 void progress_bar(struct strbuf *out, uint64_t current, uint64_t total, unsigned width)
@@ -120,6 +121,13 @@ static int one_line(struct progress *p, const char *text, size_t len, struct err
 	const char *error = json_str(json_get(doc, "error"), json_str(json_get(json_get(doc, "errorDetail"), "message"), NULL));
 	if (error)
 		return err_set(err, ERR_INVALID, "%.480s", error);
+	const struct json *aux = json_get(doc, "aux");
+	if (aux) {
+		free(p->aux);
+		p->aux = json_dump(aux);
+		if (!p->aux)
+			return err_oom(err);
+	}
 	const char *stream = json_str(json_get(doc, "stream"), NULL), *status = json_str(json_get(doc, "status"), NULL);
 	const char *id = json_str(json_get(doc, "id"), "");
 	if (!p->out)

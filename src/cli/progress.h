@@ -17,6 +17,7 @@ struct progress {
 	unsigned rows, cols;
 	char **ids;        /* owned strv; the layers that have a line, in order */
 	struct strbuf line; /* owned; a line still incomplete */
+	char *aux;          /* owned; JSON of the last "aux", NULL: there was none */
 };
 void progress_init(struct progress *p, FILE *out);
 void progress_done(struct progress *p);

@@ -100,6 +100,8 @@ static int merge_image(struct engine *e, struct container *c, struct err *err)
 	int rc = image_find(e->images, c->tenant, c->req->image, &img, err);
 	if (rc == 0)
 		return no_such_image(c->req->image, err);
+	if (rc > 0 && img->damage)
+		rc = err_set(err, ERR_CORRUPT, "%s: pull or load the image again", img->damage);
 	rc = rc < 0 ? rc : request_merge_image(c->own, img->config, err);
 	rc = rc < 0 ? rc : remember_layers(e, img, err);
 	if (rc < 0)

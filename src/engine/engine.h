@@ -231,6 +231,13 @@ int engine_restart_due(struct engine *e, const char *id, struct err *err);
 /* Images, with the container table consulted. */
 int engine_image_remove(struct engine *e, const struct caller *c, const char *ref, bool force, struct json_writer *w, struct err *err);
 
+struct check_request {
+	bool repair;
+	const atomic_bool *cancel;             /* borrowed; true: give up */
+	const struct image_progress *progress;
+};
+/** engine_check() - prove blobs, layers, rows and containers' directories (image/check.h); for the local tenant alone. Writes one object. */
+int engine_check(struct engine *e, const struct caller *c, const struct check_request *req, struct json_writer *w, struct err *err);
 /** engine_image_prune() - images without a name (filter dangling=false: all) that no container uses. Writes {"ImagesDeleted","SpaceReclaimed"}. */
 int engine_image_prune(struct engine *e, const struct caller *c, const struct json *filters, struct json_writer *w, struct err *err);
 

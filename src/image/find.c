@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Looking images up: by name, by digest, by id or by the start of one; always within a tenant. */
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/id.h"
@@ -16,6 +18,7 @@ struct image *image_free(struct image *i)
 	strv_freep(&i->refs);
 	strv_freep(&i->digests);
 	(void) image_config_free(i->config);
+	free(i->damage);
 	strv_freep(&i->chain_ids);
 	free(i->layer_bytes);
 	free(i);
@@ -104,11 +107,25 @@ static int read_row(struct image_store *s, const char *tenant, struct image *i, 
 	return r;
 }
 
+/* An image whose config is lost can still be listed, removed and pulled again. */
+static int read_config(struct image_store *s, struct image *i, struct err *err)
+{
+	_cleanup_free_ char *text = NULL;
+	struct err why;
+	int r = image_config_text(s, i->id, &text, &why);
+	if (r >= 0)
+		r = image_config_parse(text, strlen(text), &i->config, &why);
+	if (r >= 0)
+		return 0;
+	i->config = calloc(1, sizeof(*i->config));
+	i->damage = strdup(why.msg);
+	return i->config && i->damage ? 0 : err_oom(err);
+}
+
 /* Everything about the image with a known id. */
 static int read_image(struct image_store *s, const char *tenant, const char *id, struct image **ret, struct err *err)
 {
 	_cleanup_image_ struct image *i = calloc(1, sizeof(*i));
-	_cleanup_free_ char *text = NULL;
 	if (!i || !(i->id = strdup(id)))
 		return err_oom(err);
 	int r = read_row(s, tenant, i, err);
@@ -118,9 +135,7 @@ static int read_image(struct image_store *s, const char *tenant, const char *id,
 	if (r >= 0)
 		r = read_layers(s, tenant, i, err);
 	if (r >= 0)
-		r = image_config_text(s, id, &text, err);
-	if (r >= 0)
-		r = image_config_parse(text, strlen(text), &i->config, err);
+		r = read_config(s, i, err);
 	if (r < 0)
 		return r;
 	*ret = take_ptr(i);
@@ -242,6 +257,22 @@ int image_layer_paths(struct image_store *s, const struct image *i, char ***ret,
 	return 0;
 }
 
+/* Are all the blobs and layers that the image's rows name there? What they hold is not looked at. */
+static int is_whole(struct image_store *s, const char *tenant, const char *id, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	bool whole = true;
+	int r = db_query(s->db, &st, err, "SELECT blob, chain_id FROM image_layer WHERE tenant=?1 AND image_id=?2 UNION ALL SELECT id, NULL FROM image WHERE tenant=?1 AND id=?2"
+					  " UNION ALL SELECT manifest, NULL FROM image WHERE tenant=?1 AND id=?2 AND manifest IS NOT NULL", "ss", tenant, id);
+	while (r >= 0 && whole && (r = db_step(st, err)) > 0) {
+		struct stat sb;
+		const char *blob = db_text(st, 0), *chain = db_text(st, 1);
+		whole = digest_is_valid(blob) && fstatat(s->blobs, blob + strlen("sha256:"), &sb, AT_SYMLINK_NOFOLLOW) == 0 &&
+			(!chain || (digest_is_valid(chain) && fstatat(s->layers, chain + strlen("sha256:"), &sb, AT_SYMLINK_NOFOLLOW) == 0));
+	}
+	return r < 0 ? r : whole;
+}
+
 int image_is_current(struct image_store *s, const char *tenant, const struct image_ref *ref, const char *digest, const char *id, struct err *err)
 {
 	_cleanup_free_ char *name = str_printf("%s/%s", ref->domain, ref->path);
@@ -254,5 +285,5 @@ int image_is_current(struct image_store *s, const char *tenant, const struct ima
 	if (r >= 0)
 		r = db_step(st, err);
 	st = db_done(st); /* before @name, which it borrows */
-	return r;
+	return r <= 0 ? r : is_whole(s, tenant, id, err);
 }

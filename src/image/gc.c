@@ -126,6 +126,7 @@ int image_drop_partial(struct image_store *s, struct err *err)
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return 0;
 	s->parts_older_than_s = INT64_MAX;
+	(void) rm_rf_at(s->root, IMAGE_DAMAGED); /* what stays is tried again */
 	return each_name(s->partial, collect_tenant, s, err);
 }
 

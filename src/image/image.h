@@ -76,7 +76,8 @@ struct image {
 	char **refs, **digests; /* owned; "name:tag", "name@sha256:..." */
 	int64_t created_ns;   /* from the config, 0: none */
 	uint64_t size_bytes;  /* unpacked */
-	struct image_config *config; /* owned */
+	struct image_config *config; /* owned; empty when it cannot be read */
+	char *damage;         /* owned; why the config cannot be read, NULL: it can */
 	char **chain_ids;     /* owned; "sha256:...", base first */
 	uint64_t *layer_bytes; /* owned; unpacked, parallel to chain_ids */
 };
@@ -87,7 +88,8 @@ void image_freep(struct image **i);
 /** image_find() - by "name[:tag]", "name@digest", id or unique id prefix with or without "sha256:". Return: 1 found, 0 absent,
  *  ERR_INVALID for a malformed or ambiguous reference. */
 int image_find(struct image_store *s, const char *tenant, const char *ref, struct image **ret, struct err *err);
-/** image_is_current() - has @tenant image @id under exactly this name: @ref's tag, and @digest under its repository? Return: 1, 0, ERR_*. */
+/** image_is_current() - has @tenant image @id, with all its blobs and layers, under exactly this name: @ref's tag, and @digest under its repository? Return: 1,
+ *  0, ERR_*. */
 int image_is_current(struct image_store *s, const char *tenant, const struct image_ref *ref, const char *digest, const char *id, struct err *err);
 /** image_list() - every image of @tenant. *@ret: owned NULL-terminated array of owned images. */
 int image_list(struct image_store *s, const char *tenant, struct image ***ret, struct err *err);
@@ -116,5 +118,5 @@ int image_usage(struct image_store *s, const char *tenant, const char *id, struc
 int image_usage_total(struct image_store *s, const char *tenant, uint64_t *ret, struct err *err);
 /** image_gc() - remove temp files and layers that no image and no running load refers to; after a removal, and at close when a load has died. */
 int image_gc(struct image_store *s, struct err *err);
-/** image_drop_partial() - remove what was fetched of blobs and never finished, however new: for prune. Not while something is loaded or pulled. */
+/** image_drop_partial() - remove what was fetched of blobs and never finished, however new, and what a check has put aside: for prune. Not while something is loaded or pulled. */
 int image_drop_partial(struct image_store *s, struct err *err);

@@ -18,6 +18,7 @@
 
 #define IMAGE_LOCK "images.lock"
 #define WORK_PREFIX "image-"
+#define IMAGE_DAMAGED "damaged" /* blobs that a check has put aside */
 
 struct image_store {
 	int root, blobs, layers, tmp, partial; /* root borrowed, others owned */
@@ -112,6 +113,8 @@ void load_report(const struct load *l, const char *id, const char *status, uint6
 /** layer_make() - have layer @layer on disk, unpacked over @below (base first, @n). Its diff id is proven, or filled in when it is "" (an import:
  *  then there is nothing below). Fills chain and size. */
 int layer_make(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err);
+/** layer_unpack() - the same whether the store has it or not: a pending layer of @l. */
+int layer_unpack(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err);
 /** layer_read_size() - of a layer in the store. Return: 1 there, 0 absent. */
 int layer_read_size(struct image_store *s, const char *chain, uint64_t *ret);
 
@@ -159,7 +162,7 @@ int row_has_blob(struct image_store *s, const char *tenant, const char *digest, 
 /* Rows (rows.c). */
 int rows_migrate(struct db *db, struct err *err);
 /** rows_register() - in the caller's transaction: image, layers, names. */
-int rows_register(struct db *db, const char *tenant, const struct load_image *i, struct err *err);
+int rows_register(struct image_store *s, const char *tenant, const struct load_image *i, struct err *err);
 
 /** image_find_id() - the lookup of image_find() without reading the image. */
 int image_find_id(struct image_store *s, const char *tenant, const char *ref, char ret_id[DIGEST_TEXT_MAX], struct err *err);

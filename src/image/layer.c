@@ -131,7 +131,7 @@ static int unpack_into(struct load *l, struct load_layer *layer, const struct lo
 	return r;
 }
 
-static int make_new(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err)
+int layer_unpack(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err)
 {
 	struct pending p = {.dir = l->work.fd, .fs = -EBADF};
 	(void) str_format(p.name, sizeof(p.name), "layer%u", l->work.counter++);
@@ -178,7 +178,7 @@ int layer_make(struct load *l, struct load_layer *layer, const struct load_layer
 			return 0;
 		}
 	}
-	int r = make_new(l, layer, below, n, err);
+	int r = layer_unpack(l, layer, below, n, err);
 	(void) str_format(id, sizeof(id), "%.12s", hex_of(layer->diff_id[0] ? layer->diff_id : layer->blob));
 	return r < 0 ? err_wrap(err, "layer %zu (%s)", n + 1, id) : 0;
 }

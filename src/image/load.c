@@ -285,7 +285,7 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 		r = db_begin(l->s->db, err);
 	if (r >= 0) {
 		for (size_t i = 0; r >= 0 && i < l->n_images; i++)
-			r = rows_register(l->s->db, l->tenant, &l->images[i], err);
+			r = rows_register(l->s, l->tenant, &l->images[i], err);
 		r = r < 0 ? r : fault_point("image.load.rows", err);
 		if (r < 0)
 			db_rollback(l->s->db);

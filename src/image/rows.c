@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The image room's tables. Each row carries its tenant; what lies on disk is shared, and lives as long as any row names it. */
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "image/internal.h"
@@ -44,20 +46,38 @@ static int add_name(struct db *db, const char *tenant, const struct load_image *
 	return MIN(r, 0);
 }
 
-int rows_register(struct db *db, const char *tenant, const struct load_image *i, struct err *err)
+/* Is the blob that layer @pos came as gone from the store? Return: 1, 0, <0. */
+static int is_lost(struct image_store *s, const char *tenant, const char *id, size_t pos, struct err *err)
 {
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	struct stat sb;
+	int r = db_query(s->db, &st, err, "SELECT blob FROM image_layer WHERE tenant=?1 AND image_id=?2 AND pos=?3", "ssi", tenant, id, (int64_t) pos);
+	r = r < 0 ? r : db_step(st, err);
+	const char *blob = r > 0 ? db_text(st, 0) : NULL;
+	return r <= 0 ? r : !digest_is_valid(blob) || fstatat(s->blobs, blob + strlen("sha256:"), &sb, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
+int rows_register(struct image_store *s, const char *tenant, const struct load_image *i, struct err *err)
+{
+	struct db *db = s->db;
 	uint64_t size = 0;
+	bool lost = false;
 	for (size_t k = 0; k < i->n_layers; k++)
 		size += i->layers[k].size;
 	int r = db_exec(db, err, "INSERT INTO image VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET manifest=coalesce(excluded.manifest, manifest)",
 			"sssiii", tenant, i->id, i->manifest[0] ? i->manifest : NULL, i->created_ns, (int64_t) size, now_ns());
-	/* an image that came with a manifest before keeps the blobs that it names: they are the same layers in another coding */
+	/* an image that came with a manifest before keeps the blobs that it names: they are the same layers in another coding; unless they are lost, and then
+	 * the manifest names what there is not any more */
 	for (size_t k = 0; r >= 0 && k < i->n_layers; k++) {
 		const struct load_layer *l = &i->layers[k];
-		r = db_exec(db, err, "INSERT INTO image_layer VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO UPDATE SET blob=excluded.blob, size=excluded.size"
+		int gone = is_lost(s, tenant, i->id, k, err);
+		lost |= gone > 0;
+		r = gone < 0 ? gone : db_exec(db, err, "INSERT INTO image_layer VALUES(?1,?2,?3,?4,?5,?6,?7) ON CONFLICT DO UPDATE SET blob=excluded.blob, size=excluded.size"
 				     " WHERE ?8 OR NOT EXISTS (SELECT 1 FROM image WHERE tenant=?1 AND id=?2 AND manifest IS NOT NULL)", "ssisssii", tenant,
-			    i->id, (int64_t) k, l->diff_id, l->chain, l->blob, (int64_t) l->size, (int64_t) (i->manifest[0] != '\0'));
+			    i->id, (int64_t) k, l->diff_id, l->chain, l->blob, (int64_t) l->size, (int64_t) (i->manifest[0] != '\0' || gone));
 	}
+	if (r >= 0 && lost && !i->manifest[0])
+		r = db_exec(db, err, "UPDATE image SET manifest=NULL WHERE tenant=?1 AND id=?2", "ss", tenant, i->id);
 	for (char *const *n = i->names; r >= 0 && n && *n; n++)
 		r = add_name(db, tenant, i, *n, err);
 	return MIN(r, 0);

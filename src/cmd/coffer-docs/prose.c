@@ -45,6 +45,12 @@ static const struct {
 		       "  bash: source <(coffer completion bash)\n"
 		       "  zsh:  source <(coffer completion zsh)\n"
 		       "  fish: coffer completion fish | source\n"},
+	{"system check", "Hashes every blob of the image store, unpacks each layer's blob once more and compares the result with the tree that containers run from, and looks at what the "
+			 "database says of images and containers and at what lies on disk without being named there. Each flaw is told with the images that it hits and the containers that run from "
+			 "it. It takes the time of a pull without its network, and the disk space of the largest layer.\n"
+			 "\n"
+			 "With --repair a bad tree is replaced by the one that was just unpacked, unless a container runs from it; a bad blob is put aside, and the next pull or load of its image "
+			 "brings it back; what nobody names is removed. The exit code is 0 when nothing is wrong (any more), 1 when flaws are left, 2 when the check could not be done.\n"},
 	{"system prune", "Asks before it removes anything, unless -f. Volumes are kept without --volumes, which removes anonymous ones only.\n"},
 	{"cofferd", "cofferd serves the Docker Engine API, versions 1.24 to 1.50, on unix sockets, so that the docker CLI, compose and every client library work unchanged:\n"
 		    "\n"
