@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "fetch/fetch.h"
 #include "kernel/process.h"
@@ -127,6 +128,7 @@ static int start(struct fetcher *f, struct err *err)
 		return err_sys(err, r, "starting '%s'", f->program);
 	}
 	f->sock = pair[0];
+	fault_mark("fetch.spawned");
 	r = send_setup(f);
 	if (r < 0) {
 		stop(f);

@@ -470,12 +470,10 @@ static int tell_flaws(struct check *k, struct err *err)
 int image_check(struct image_store *s, struct image_check *c, struct err *err)
 {
 	struct check k = {.c = c};
-	bool loaded = s->loaded;
-	image_tidy(s); /* what a killed load has left is nobody's flaw */
+	image_tidy_dead(s); /* what a killed load has left is nobody's flaw */
 	int r = load_begin(s, "", c->progress, &k.l, err);
 	if (r < 0)
 		return r;
-	s->loaded = loaded; /* nothing comes in by this: a check that repairs nothing has nothing collected */
 	k.l.cancel = c->cancel;
 	r = check_read_rows(&k, err);
 	c->images = k.n_images;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "codec/json.h"
 #include "image/changes.h"
@@ -63,6 +64,7 @@ static int add_layer(struct making *m, struct err *err)
 	if (fd < 0)
 		return err_sys(err, -errno, "making a staging file");
 	int r = m->c->write_layer(m->c->ctx, fd, err);
+	r = r < 0 ? r : fault_point("image.commit.written", err);
 	r = r < 0 ? r : load_blob(&m->l, m->l.work.fd, LAYER_NAME, NULL, 0, layer.blob, err);
 	r = r < 0 ? r : layer_make(&m->l, &layer, m->below, m->n_below, err);
 	if (r >= 0 && (strv_push(&m->diff_ids, layer.diff_id) < 0 || strv_push(&m->blobs, layer.blob) < 0))

@@ -126,6 +126,7 @@ int image_drop_partial(struct image_store *s, struct err *err)
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return 0;
 	s->parts_older_than_s = INT64_MAX;
+	fault_mark("image.gc.partial");
 	(void) rm_rf_at(s->root, IMAGE_DAMAGED); /* what stays is tried again */
 	return each_name(s->partial, collect_tenant, s, err);
 }
@@ -160,10 +161,20 @@ int image_gc(struct image_store *s, struct err *err)
 	return MIN(r, 0);
 }
 
-void image_tidy(struct image_store *s)
+static void tidy(struct image_store *s, bool loaded)
 {
 	struct err ignored;
 	/* a load that died is told by its work directory; only then, or after a load of ours, can a blob or layer without a row exist */
-	if (collect_tmp(s, &ignored) >= 0 && (s->gc_wanted || s->loaded))
+	if (collect_tmp(s, &ignored) >= 0 && (s->gc_wanted || loaded))
 		(void) image_gc(s, &ignored); /* the next close tries again */
+}
+
+void image_tidy(struct image_store *s)
+{
+	tidy(s, s->loaded);
+}
+
+void image_tidy_dead(struct image_store *s)
+{
+	tidy(s, /* loaded= */ false);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "codec/json.h"
 #include "image/changes.h"
@@ -71,6 +72,7 @@ static int import_layer(struct load *l, int fd, const struct image_config *c, co
 	_cleanup_strv_ char **blobs = NULL;
 	struct load_layer layer = {0};
 	int r = copy_input(l, fd, "import", err);
+	r = r < 0 ? r : fault_point("image.import.copied", err);
 	if (r >= 0)
 		r = load_blob(l, l->work.fd, "import", NULL, 0, layer.blob, err);
 	if (r >= 0)

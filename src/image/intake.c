@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/id.h"
 #include "codec/digest.h"
@@ -232,6 +233,7 @@ int image_intake_begin(struct image_store *s, const char *tenant, const struct i
 		free(in);
 		return r;
 	}
+	fault_mark("image.intake.begun");
 	in->cancel = cancel;
 	in->source = (struct load_source) {.open = source_open, .end = source_end, .ctx = in};
 	in->l.source = &in->source;
@@ -383,6 +385,7 @@ static int begin(struct image_blob *b, struct err *err)
 	int r = lock_file(b, err);
 	if (r <= 0)
 		return r < 0 ? r : be_whole(b);
+	fault_mark("image.intake.locked");
 	r = take_up(b, err);
 	if (r > 0 && check_digest(b, err) >= 0) {
 		load_report(&b->in->l, b->digest, "Download complete", 0, 0);
@@ -474,6 +477,7 @@ int image_blob_end(struct image_blob *b, const struct err *why, struct err *err)
 {
 	struct err wrong;
 	int r = 0;
+	fault_mark("image.intake.came");
 	if (!why && b->have != b->size)
 		r = err_set(&wrong, ERR_CORRUPT, "blob %s: wrong size: %llu bytes came, its descriptor says %llu", b->digest, (unsigned long long) b->have,
 			    (unsigned long long) b->size);
@@ -528,6 +532,7 @@ int image_intake_image(struct image_intake *in, const char *config, const char *
 	int r = load_add_image(&in->l, config, manifest, blobs, names, err);
 	if (r >= 0)
 		r = wait_whole(in, err);
+	r = r < 0 ? r : fault_point("image.intake.whole", err);
 	return r < 0 ? r : take_blobs(in, err);
 }
 

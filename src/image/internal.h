@@ -29,6 +29,9 @@ struct image_store {
 	bool loaded;          /* something came in through this store: it may have replaced what nobody names now */
 };
 
+/** image_tidy_dead() - image_tidy(), unless nothing has died: what no row names stays to be seen. */
+void image_tidy_dead(struct image_store *s);
+
 /* Blobs (content.c). */
 /** blob_open() - Return: fd, -ENOENT. */
 int blob_open(struct image_store *s, const char *digest);

@@ -269,6 +269,7 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 	char **refs = NULL;
 	if (l->n_images == 0)
 		return err_set(err, ERR_INVALID, "the archive holds no image");
+	l->s->loaded = true;
 	int r = tell(l, &refs, err);
 	r = r < 0 ? r : fault_point("image.load.staged", err);
 	if (r >= 0 && syncfs(l->work.fd) < 0)
@@ -294,6 +295,7 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 		fault_mark("image.load.committed");
 		if (r >= 0)
 			drop_shared(l);
+		fault_mark("image.load.dropped");
 	}
 	if (r < 0) {
 		strv_freep(&refs);

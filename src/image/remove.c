@@ -154,6 +154,7 @@ static int remove_name(struct removal *m, const struct image_ref *ref, struct er
 		r = db_exec(m->s->db, err, "DELETE FROM image_digest WHERE tenant=?1 AND name=?2 AND NOT EXISTS"
 					   " (SELECT 1 FROM image_ref r WHERE r.tenant=?1 AND r.name=?2 AND r.image_id=image_digest.image_id)", "ss",
 			    m->tenant, name);
+	fault_mark("image.remove.untagged");
 	if (r >= 0 && strv_push(&m->untagged, shown) < 0)
 		r = err_oom(err);
 	free(name);

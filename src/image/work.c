@@ -48,7 +48,6 @@ int image_hold(struct image_store *s, struct err *err)
 
 int work_begin(struct image_store *s, struct work *ret, struct err *err)
 {
-	s->loaded = true;
 	*ret = (struct work) {.fd = -EBADF};
 	ret->store_lock = image_hold(s, err);
 	if (ret->store_lock < 0)

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "registry/internal.h"
@@ -148,6 +149,7 @@ int registry_upload(struct registry_conn *c, const char *digest, int fd, uint64_
 		r = session_pause(c->reg, 200u << tries, err);
 		r = r < 0 ? r : ask_progress(c, &u.at, size, &u.sent, err);
 	}
+	fault_mark("registry.push.sent");
 	r = r < 0 ? r : finish_upload(&u, digest, err);
 	return r < 0 && r != -ECANCELED ? err_wrap(err, "blob %s", digest) : r;
 }
@@ -161,6 +163,7 @@ int registry_put_manifest(struct registry_conn *c, const char *reference, const 
 		return err_sys(err, r, "preparing a request");
 	r = use_own(c, err);
 	r = r < 0 ? r : path_of(c, path, sizeof(path), "manifests", reference, err);
+	r = r < 0 ? r : fault_point("registry.push.manifest", err);
 	if (r < 0)
 		return r;
 	(void) snprintf(headers, sizeof(headers), "Content-Type: %.200s\n", media_type);
