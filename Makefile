@@ -61,6 +61,7 @@ bench: build
 	@bench/oci --build $(BUILD)
 	@bench/daemon --build $(BUILD)
 	@bench/network --build $(BUILD)
+	@bench/images --build $(BUILD)
 
 install: build
 	install -d $(bindir) $(libexecdir) $(docdir) $(unitdir) $(sysusersdir) $(tmpfilesdir) $(DESTDIR)$(PREFIX)/share/coffer/selinux
