@@ -7,6 +7,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -28,6 +29,7 @@ struct exchange {
 	struct fetch_msg *m;       /* owned */
 	int out, body;             /* owned, of the request under way */
 	enum fetch_reach reach;    /* of the address that is connected to */
+	struct addrinfo *proxies[2]; /* owned; where the operator's proxies are, NULL: none or not known */
 	bool refused, head_sent, too_long, bad_head, gone;
 	unsigned n_headers;
 	uint64_t sent, bytes;
@@ -140,11 +142,43 @@ static int on_seek(void *ctx, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* Where @proxy ("host:port", "http://user:password@host:port") is. */
+static struct addrinfo *find_proxy(const char *proxy)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+	char *host = NULL, *port = NULL;
+	CURLU *u = *proxy ? curl_url() : NULL;
+	if (u && curl_url_set(u, CURLUPART_URL, proxy, CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK && curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK) {
+		if (host[0] == '[' && host[1]) { /* an IPv6 address, which getaddrinfo() wants bare */
+			memmove(host, host + 1, strlen(host));
+			host[strcspn(host, "]")] = '\0';
+		}
+		bool known = curl_url_get(u, CURLUPART_PORT, &port, 0) == CURLUE_OK;
+		if (getaddrinfo(host, known ? port : "1080", &hints, &found) != 0) /* libcurl's default for proxies */
+			found = NULL;
+	}
+	curl_free(host);
+	curl_free(port);
+	curl_url_cleanup(u);
+	return found;
+}
+
+/* The operator named it: it may lie anywhere. What lies behind it is the proxy's to say. */
+static bool is_proxy(const struct exchange *x, const struct sockaddr *a, socklen_t len)
+{
+	for (size_t i = 0; i < ARRAY_LEN(x->proxies); i++)
+		for (const struct addrinfo *p = x->proxies[i]; p; p = p->ai_next)
+			if (p->ai_addrlen == len && memcmp(p->ai_addr, a, len) == 0)
+				return true;
+	return false;
+}
+
 /* The address itself is looked at, after the name was resolved and at the moment it is connected to: no name can be bent meanwhile (R19). */
 static curl_socket_t on_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *a)
 {
 	struct exchange *x = ctx;
-	enum fetch_reach reach = fetch_reach_of(&a->addr);
+	enum fetch_reach reach = is_proxy(x, &a->addr, a->addrlen) ? (enum fetch_reach) x->q->reach : fetch_reach_of(&a->addr);
 	if (reach > x->q->reach) {
 		x->refused = true;
 		return CURL_SOCKET_BAD;
@@ -362,6 +396,8 @@ int fetch_serve(const struct fetch_setup *setup, const struct fetch_secrets *sec
 	x.q = calloc(1, sizeof(*x.q));
 	x.m = calloc(1, sizeof(*x.m));
 	x.curl = curl_easy_init();
+	x.proxies[0] = find_proxy(setup->http_proxy);
+	x.proxies[1] = find_proxy(setup->https_proxy);
 	int r = x.q && x.m && x.curl ? 1 : -ENOMEM;
 	while (r > 0 && (r = next_request(&x)) > 0) {
 		r = run_request(&x) < 0 ? -EPIPE : 1;

@@ -178,6 +178,7 @@ struct blob {
 	const struct registry_sink *sink;
 	uint64_t at, size;
 	char *buf;
+	bool sink_failed;
 };
 
 /* "bytes 100-199/200" must begin where we asked. */
@@ -203,6 +204,7 @@ static int copy(struct blob *b, uint64_t skip, bool *ret_net, struct err *err)
 		if ((uint64_t) n - drop > b->size - b->at)
 			return err_set(err, ERR_CORRUPT, "wrong size: more than the %llu bytes that its descriptor says", (unsigned long long) b->size);
 		int r = (size_t) n > drop ? b->sink->write(b->sink->ctx, b->buf + drop, (size_t) n - drop, err) : 0;
+		b->sink_failed = r < 0;
 		if (r < 0)
 			return r;
 		b->at += (uint64_t) n - drop;
@@ -232,6 +234,26 @@ static int blob_once(struct blob *b, const char *path, bool *ret_net, struct err
 	return r < 0 ? r : copy(b, status == 206 ? 0 : b->at, ret_net, err);
 }
 
+/* From endpoint @i, to the end. */
+static int blob_from(struct blob *b, size_t i, const char *path, struct err *err)
+{
+	int r = session_use(b->c, i, err);
+	for (int tries = 0, breaks = 0; r >= 0 && b->at < b->size;) {
+		bool net = false;
+		uint64_t before = b->at;
+		r = blob_once(b, path, &net, err);
+		if (r >= 0 && b->at < b->size)
+			return err_set(err, ERR_CORRUPT, "wrong size: %llu bytes came, its descriptor says %llu", (unsigned long long) b->at, (unsigned long long) b->size);
+		if (r >= 0 || !net)
+			break;
+		tries = b->at > before ? 0 : tries + 1; /* as long as it gets on, it may go on */
+		if (tries >= TRIES_MAX || ++breaks >= BREAKS_MAX)
+			break;
+		r = session_pause(b->c->reg, 200u << tries, err);
+	}
+	return r;
+}
+
 int registry_blob(struct registry_conn *c, const char *digest, uint64_t size, uint64_t offset, const struct registry_sink *sink, struct err *err)
 {
 	char path[600];
@@ -241,20 +263,11 @@ int registry_blob(struct registry_conn *c, const char *digest, uint64_t size, ui
 	_cleanup_free_ char *buf = b.buf = malloc(BLOB_BUF);
 	if (!buf)
 		return err_oom(err);
-	int r = session_use(c, c->reg->current, err);
-	for (int tries = 0, breaks = 0; r >= 0 && b.at < size;) {
-		bool net = false;
-		uint64_t before = b.at;
-		r = blob_once(&b, path, &net, err);
-		if (r >= 0 && b.at < size)
-			return err_set(err, ERR_CORRUPT, "blob %s: wrong size: %llu bytes came, its descriptor says %llu", digest, (unsigned long long) b.at,
-				       (unsigned long long) size);
-		if (r >= 0 || !net)
+	int r;
+	for (size_t i = c->reg->current;; i++) { /* what a mirror cannot give, the next one may; whose bytes they are the digest tells */
+		r = blob_from(&b, i, path, err);
+		if (r >= 0 || r == -ECANCELED || b.sink_failed || i + 1 >= c->reg->n_endpoints)
 			break;
-		tries = b.at > before ? 0 : tries + 1; /* as long as it gets on, it may go on */
-		if (tries >= TRIES_MAX || ++breaks >= BREAKS_MAX)
-			break;
-		r = session_pause(c->reg, 200u << tries, err);
 	}
 	return r < 0 && r != -ECANCELED ? err_wrap(err, "blob %s", digest) : r;
 }

@@ -83,8 +83,12 @@ int session_use(struct registry_conn *c, size_t i, struct err *err)
 	if (c->at == e)
 		return 0;
 	c->fetcher = fetcher_free(c->fetcher);
-	const struct fetch_config cfg = {.program = c->reg->cfg->fetch_path, .ca = e->ca, .cert = e->cert, .key = e->key, .cancel = c->reg->cancel,
-		.http_proxy = c->reg->cfg->http_proxy, .https_proxy = c->reg->cfg->https_proxy, .no_proxy = c->reg->cfg->no_proxy};
+	struct fetch_config cfg = {.program = c->reg->cfg->fetch_path, .ca = e->ca, .cert = e->cert, .key = e->key, .cancel = c->reg->cancel};
+	if (!e->loopback) { /* no proxy leads to this host's own loopback interface; docker (Go) has it so, too */
+		cfg.http_proxy = c->reg->cfg->http_proxy;
+		cfg.https_proxy = c->reg->cfg->https_proxy;
+		cfg.no_proxy = c->reg->cfg->no_proxy;
+	}
 	c->fetcher = fetcher_new(&cfg);
 	c->at = e;
 	return c->fetcher ? 0 : err_oom(err);

@@ -8,8 +8,10 @@ import hashlib
 import http.server
 import json
 import os
+import selectors
 import signal
 import socket
+import socketserver
 import ssl
 import subprocess
 import tempfile
@@ -141,7 +143,8 @@ class Fake:
     """A registry in this process. `manifests[(repo, reference)] = (type, bytes)`, `blobs[digest] = bytes`, and `lies`: functions (handler, path, query) that answer
     themselves and return True, or leave it."""
 
-    def __init__(self, tls=None, address="127.0.0.1"):
+    def __init__(self, tls=None, address="127.0.0.1", port=0, client_ca=None):
+        """@client_ca: certificates of clients that are let in; others are asked for one and are turned away."""
         fake = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -184,13 +187,16 @@ class Fake:
                 pass  # clients that leave in the middle are what is tested
 
         self.manifests, self.blobs, self.lies, self.seen = {}, {}, [], []
-        self.server = Server((address, 0), Handler)
+        self.server = Server((address, port), Handler)
         self.port = self.server.server_address[1]
         self.name = f"{address}:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.name}"
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
+            if client_ca:
+                context.load_verify_locations(client_ca)
+                context.verify_mode = ssl.CERT_REQUIRED
             self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self.thread.start()
@@ -231,6 +237,61 @@ class Fake:
 
     def credentials_seen(self):
         return [s for s in self.seen if "Authorization" in s[2]]
+
+
+class Proxy:
+    """A proxy of HTTP: CONNECT, and plain requests by their whole address. Names lead where @names says, and nowhere else. `seen`: (method, target, headers)."""
+
+    def __init__(self, names, credentials=None, refuse=None, address="127.0.0.1"):
+        proxy = self
+        want = "Basic " + base64.b64encode(credentials.encode()).decode() if credentials else None
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                method, target, _ = self.rfile.readline().decode().split()
+                lines = iter(lambda: self.rfile.readline().strip().decode(), "")
+                headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in lines)}
+                proxy.seen.append((method, target, headers))
+                if want and headers.get("proxy-authorization") != want:
+                    return self.wfile.write(b"HTTP/1.1 407 Who are you\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                if refuse:
+                    return self.wfile.write(f"HTTP/1.1 {refuse} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+                url = urllib.parse.urlsplit(target if "://" in target else "//" + target)
+                with socket.create_connection((proxy.names[url.hostname], url.port or 80), 20) as there:
+                    if method == "CONNECT":
+                        self.wfile.write(b"HTTP/1.1 200 Go\r\n\r\n")
+                    else:
+                        rest = "".join(f"{k}: {v}\r\n" for k, v in headers.items() if not k.startswith("proxy-") and k != "connection")
+                        there.sendall(f"{method} {url.path}{'?' + url.query if url.query else ''} HTTP/1.1\r\n{rest}connection: close\r\n\r\n".encode())
+                    self.relay(there)
+
+            def relay(self, there):
+                with selectors.DefaultSelector() as s:
+                    s.register(self.connection, selectors.EVENT_READ, there)
+                    s.register(there, selectors.EVENT_READ, self.connection)
+                    while True:
+                        for key, _ in s.select():
+                            data = key.fileobj.recv(1 << 16)
+                            if not data:
+                                return
+                            key.data.sendall(data)
+
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+
+            def handle_error(self, request, client_address):
+                pass
+
+        self.names, self.seen = names, []
+        self.server = Server((address, 0), Handler)
+        self.name = f"{address}:{self.server.server_address[1]}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
 
 
 def auth_config(home, name, user, password, **more):
