@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "dns/proto.h"
 #include "kernel/spawn.h"
@@ -135,6 +136,9 @@ static int start(struct channel *c, const char *libexec_dir, struct err *err)
 	if (r != 0)
 		return r < 0 ? err_sys(err, r, "reaching the name server") : 0;
 	r = spawn(c->dir, libexec_dir, err);
+	if (r < 0)
+		return r;
+	r = fault_point("dns.start.spawned", err);
 	if (r < 0)
 		return r;
 	r = reach(c);

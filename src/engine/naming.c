@@ -208,7 +208,7 @@ static int load(struct engine *e, const struct container *c, const struct endpoi
 		return err_oom(err);
 	int rc = add_gateway(n, v, count, err);
 	for (size_t i = 0; rc >= 0 && i < count && i < DNS_NETWORKS_MAX; i++)
-		if (v[i].up)
+		if (v[i].up && v[i].change != ENDPOINT_GOING)
 			rc = add_network(e, n, c, &v[i], err);
 	if (rc < 0)
 		return rc;

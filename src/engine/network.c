@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Networks as clients see them: create, inspect, list, remove, prune; connect and disconnect. */
+/* Networks as clients see them: create, inspect, list, remove, prune. Connect and disconnect are in connect.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -211,6 +211,7 @@ int engine_network_create(struct engine *e, const struct caller *caller, const s
 	rc = rc < 0 ? rc : network_create(e->networks, &n, err);
 	if (rc < 0)
 		return rc;
+	fault_mark("engine.network.created");
 	memcpy(ret_id, n.id, sizeof(n.id));
 	struct err ignored;
 	(void) dns_ensure(e->run_fd, e->libexec_dir, &ignored); /* so that no start waits for it; one that needs it tells why it is not there */
@@ -525,144 +526,4 @@ int engine_network_prune(struct engine *e, const struct caller *caller, const st
 void engine_network_watcher(struct engine *e, int stop_fd)
 {
 	network_watcher(e->networks, stop_fd);
-}
-
-/* Connect and disconnect */
-
-static int check_connectable(const struct container *c, const struct network *n, struct err *err)
-{
-	const char *mode = network_mode_of(c->req);
-	if (!str_eq(n->driver, "bridge"))
-		return err_set(err, ERR_DENIED, "container cannot be connected to %s network", n->name);
-	if (!networking_has(c->req))
-		return err_set(err, ERR_DENIED, "container cannot be connected to multiple networks with one of the networks in %s mode",
-			       share_of(c->req, NS_NET, NULL) == SHARE_JOIN ? "container sharing" : str_eq(mode, "host") ? "host" : "private (none)");
-	return 0;
-}
-
-static int open_netns(const struct run_info *info)
-{
-	char path[64];
-	(void) snprintf(path, sizeof(path), "/proc/%d/ns/net", info->live.pid);
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static int insert_endpoint(struct engine *e, struct endpoint *p, struct err *err)
-{
-	int rc = db_begin(e->db, err);
-	if (rc < 0)
-		return rc;
-	rc = endpoint_add(e->networks, p, err);
-	if (rc < 0) {
-		db_rollback(e->db);
-		return rc;
-	}
-	return db_commit(e->db, err);
-}
-
-static int delete_endpoint(struct engine *e, const struct endpoint *p, struct err *err)
-{
-	int rc = db_begin(e->db, err);
-	if (rc < 0)
-		return rc;
-	rc = endpoint_remove(e->networks, p->container, p->network, err);
-	if (rc < 0) {
-		db_rollback(e->db);
-		return rc;
-	}
-	return db_commit(e->db, err);
-}
-
-/* What a running container and the others see of a change that is done: it is not taken back for a name. */
-static void rename_all(struct engine *e, const struct container *c, const struct naming *before, int netns)
-{
-	struct err err = {0};
-	if (naming_changed(e, c, before, netns, &err) < 0)
-		log_warn("names of container %s: %s, ignoring", c->name, err.msg);
-}
-
-/* With the container's lock held. */
-static int connect_locked(struct engine *e, struct container *c, const struct network *n, const struct endpoint_request *q, struct err *err)
-{
-	struct run_info info;
-	struct endpoint p = {0};
-	int rc = state_read(e, c, /* locked= */ true, &info, err);
-	rc = rc < 0 ? rc : check_connectable(c, n, err);
-	rc = rc < 0 ? rc : networking_endpoint(c, n, q, &p, err);
-	rc = rc < 0 ? rc : insert_endpoint(e, &p, err);
-	rc = rc < 0 ? rc : fault_point("engine.connect.inserted", err);
-	if (rc >= 0 && info.state == RUN_RUNNING) {
-		_cleanup_naming_ struct naming before = {0};
-		_cleanup_close_ int netns = open_netns(&info);
-		rc = naming_current(e, c, &before, err);
-		rc = rc < 0 ? rc : netns < 0 ? err_sys(err, netns, "opening the container's network namespace") : network_plug(e->networks, netns, &p, err);
-		rc = rc < 0 ? rc : fault_point("engine.connect.plugged", err);
-		if (rc < 0) {
-			struct err ignored;
-			(void) delete_endpoint(e, &p, &ignored); /* the first failure is told */
-		} else
-			rename_all(e, c, &before, netns);
-	}
-	endpoint_release(&p);
-	return rc;
-}
-
-static int disconnect_locked(struct engine *e, struct container *c, const struct network *n, struct err *err)
-{
-	struct run_info info;
-	struct endpoints all = {0};
-	struct endpoint *p = NULL;
-	int rc = state_read(e, c, /* locked= */ true, &info, err);
-	rc = rc < 0 ? rc : endpoints_of(e->networks, c->id, &all.v, &all.n, err);
-	for (size_t i = 0; rc >= 0 && i < all.n; i++)
-		if (str_eq(all.v[i].network, n->id))
-			p = &all.v[i];
-	if (rc >= 0 && !p)
-		rc = err_set(err, ERR_DENIED, "container %.128s is not connected to network %.128s", c->name, n->name);
-	_cleanup_naming_ struct naming before = {0};
-	_cleanup_close_ int netns = rc >= 0 && info.state == RUN_RUNNING ? open_netns(&info) : -EBADF;
-	rc = rc < 0 || netns < 0 ? rc : naming_load(e, c, all.v, all.n, &before, err);
-	if (rc >= 0 && p->up) {
-		rc = network_unplug(e->networks, netns, p, err);
-		rc = rc < 0 ? rc : fault_point("engine.disconnect.unplugged", err);
-	}
-	rc = rc < 0 ? rc : delete_endpoint(e, p, err);
-	if (rc >= 0 && netns >= 0)
-		rename_all(e, c, &before, netns);
-	networking_endpoints_done(&all);
-	return rc;
-}
-
-/* @q NULL: disconnect. */
-static int change(struct engine *e, const struct caller *caller, const char *ref, const char *container, const struct endpoint_request *q, struct err *err)
-{
-	_cleanup_network_ struct network n = {0};
-	_cleanup_container_ struct container c = {0};
-	char id[ID_LEN + 1];
-	int rc = network_find(e->networks, caller->tenant, ref, &n, err);
-	rc = rc < 0 ? rc : container_resolve(e, caller->tenant, container, id, err);
-	if (rc < 0)
-		return rc;
-	_cleanup_close_ int lock = lock_take(e, id, err);
-	rc = lock < 0 ? lock : container_load(e, id, &c, err);
-	if (rc == 0) {
-		lock_forget(e, id);
-		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", container);
-	}
-	rc = rc < 0 ? rc : q ? connect_locked(e, &c, &n, q, err) : disconnect_locked(e, &c, &n, err);
-	if (rc >= 0)
-		event_object(e, caller->tenant, "network", q ? "connect" : "disconnect", n.id, "container", c.id, "name", n.name, "type", n.driver, NULL);
-	return rc;
-}
-
-int engine_network_connect(struct engine *e, const struct caller *caller, const char *ref, const char *container, const struct endpoint_request *q, struct err *err)
-{
-	return change(e, caller, ref, container, q, err);
-}
-
-int engine_network_disconnect(struct engine *e, const struct caller *caller, const char *ref, const char *container, bool force, struct err *err)
-{
-	(void) force; /* a container that is gone is on no network here: there is nothing to force */
-	return change(e, caller, ref, container, NULL, err);
 }

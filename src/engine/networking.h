@@ -34,6 +34,8 @@ int networking_up(struct engine *e, const struct container *c, struct network_pl
 int networking_down(struct engine *e, const struct container *c, struct err *err);
 /** networking_tell() - "connect" or "disconnect" of every network that @c is on. */
 void networking_tell(struct engine *e, const struct container *c, const char *action);
+/** connects_sweep() - what a killed connect or disconnect left in running containers (connect.c). */
+void connects_sweep(struct engine *e);
 /** networking_spec() - the interfaces of the document. */
 int networking_spec(const struct network_plan *p, struct coffer_ext *x);
 /** networking_hold() - the ports' sockets to the monitor, which keeps them for as long as the container runs. */

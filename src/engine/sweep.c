@@ -15,6 +15,7 @@
 
 #include "base/fault.h"
 #include "engine/internal.h"
+#include "engine/networking.h"
 
 struct ids {
 	char (*v)[ID_LEN + 1]; /* owned; sorted */
@@ -104,5 +105,6 @@ void engine_sweep(struct engine *e)
 	}
 	free(known.v);
 	volumes_sweep(e);
+	connects_sweep(e);
 	fault_mark("engine.sweep.done");
 }

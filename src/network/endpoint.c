@@ -23,7 +23,7 @@ void endpoints_free(struct endpoint *v, size_t n)
 	free(v);
 }
 
-#define COLUMNS "id,container,network,position,want4,want6,want_mac,gw_priority,aliases,links,options,up,name,host_name,bridge,mac,v4,v6"
+#define COLUMNS "id,container,network,position,want4,want6,want_mac,gw_priority,aliases,links,options,up,name,host_name,bridge,mac,v4,v6,change"
 
 static int dup_col(struct db_stmt *st, int col, char **ret)
 {
@@ -46,7 +46,7 @@ static void take_ip(struct db_stmt *st, int col, struct ip_addr *ret)
 
 static int read_row(struct db_stmt *st, struct endpoint *ret, struct err *err)
 {
-	struct endpoint p = {.position = db_int(st, 3), .gw_priority = db_int(st, 7), .up = db_int(st, 11) != 0};
+	struct endpoint p = {.position = db_int(st, 3), .gw_priority = db_int(st, 7), .up = db_int(st, 11) != 0, .change = (enum endpoint_change) db_int(st, 18)};
 	bool fits = copy_col(st, 0, p.id, sizeof(p.id)) && copy_col(st, 1, p.container, sizeof(p.container)) && copy_col(st, 2, p.network, sizeof(p.network)) &&
 		    copy_col(st, 12, p.i.name, IFNAMSIZ) && copy_col(st, 13, p.i.host_name, IFNAMSIZ) && copy_col(st, 14, p.i.bridge, IFNAMSIZ);
 	if (!fits)
@@ -138,11 +138,32 @@ int endpoint_add(struct network_room *r, struct endpoint *p, struct err *err)
 		return rc;
 	bool has_mac = memcmp(p->wanted_mac, none, MAC_LEN) != 0;
 	rc = db_exec(r->db, err,
-		     "INSERT INTO network_endpoint(container,network,id,position,want4,want6,want_mac,gw_priority,aliases,links,options)"
-		     " VALUES(?1,?2,?3,?4,nullif(?5,''),nullif(?6,''),nullif(?7,''),?8,?9,?10,?11) ON CONFLICT DO NOTHING",
-		     "sssisssisss", p->container, p->network, p->id, p->position, ip_text(want[0], &p->wanted[0]), ip_text(want[1], &p->wanted[1]),
-		     has_mac ? mac_text(mac, p->wanted_mac) : "", p->gw_priority, p->aliases, p->links, p->options);
+		     "INSERT INTO network_endpoint(container,network,id,position,want4,want6,want_mac,gw_priority,aliases,links,options,change)"
+		     " VALUES(?1,?2,?3,?4,nullif(?5,''),nullif(?6,''),nullif(?7,''),?8,?9,?10,?11,?12) ON CONFLICT DO NOTHING",
+		     "sssisssisssi", p->container, p->network, p->id, p->position, ip_text(want[0], &p->wanted[0]), ip_text(want[1], &p->wanted[1]),
+		     has_mac ? mac_text(mac, p->wanted_mac) : "", p->gw_priority, p->aliases, p->links, p->options, (int64_t) p->change);
 	return rc == 0 ? err_set(err, ERR_DENIED, "endpoint with this container already exists in network %s", n.name) : MIN(rc, 0);
+}
+
+int endpoint_save_change(struct network_room *r, const struct endpoint *p, struct err *err)
+{
+	int rc = db_exec(r->db, err, "UPDATE network_endpoint SET change=?3 WHERE container=?1 AND network=?2", "ssi", p->container, p->network, (int64_t) p->change);
+	return MIN(rc, 0);
+}
+
+int endpoints_changing(struct network_room *r, char ***ret, struct err *err)
+{
+	_cleanup_strv_ char **v = NULL;
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(r->db, &st, err, "SELECT DISTINCT container FROM network_endpoint WHERE change<>0", "");
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		if (strv_push(&v, db_text(st, 0)) < 0)
+			rc = err_oom(err);
+	if (rc < 0)
+		return rc;
+	*ret = v;
+	v = NULL;
+	return 0;
 }
 
 int endpoint_remove(struct network_room *r, const char *container, const char *network, struct err *err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/str.h"
@@ -26,6 +27,8 @@ const char *const network_migrations[] = {
 	"CREATE INDEX network_port_container ON network_port(container);"
 	/* between these the host did not forward before networks made it a router */
 	"CREATE TABLE network_guard(family INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY(family,name)) WITHOUT ROWID",
+	"ALTER TABLE network_endpoint ADD COLUMN change INTEGER NOT NULL DEFAULT 0;"
+	"CREATE INDEX network_endpoint_changing ON network_endpoint(container) WHERE change<>0",
 };
 const size_t network_n_migrations = ARRAY_LEN(network_migrations);
 
@@ -290,6 +293,7 @@ int network_create(struct network_room *r, struct network *n, struct err *err)
 	if (rc < 0)
 		return rc;
 	rc = make(r, n, err);
+	rc = rc < 0 ? rc : fault_point("network.create.inserted", err);
 	if (rc < 0) {
 		db_rollback(r->db);
 		return rc;
@@ -320,6 +324,7 @@ static int delete_rows(struct network_room *r, const struct network *n, struct e
 	rc = rc < 0 ? rc : db_exec(r->db, err, "DELETE FROM network WHERE id=?1", "s", n->id);
 	/* inside: a start that comes now finds no network, and what it would use is gone */
 	rc = rc < 0 || !n->bridge[0] ? rc : bridge_remove(r, n, err);
+	rc = rc < 0 ? rc : fault_point("network.remove.bridge", err);
 	if (rc < 0) {
 		db_rollback(r->db);
 		return rc;

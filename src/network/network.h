@@ -38,10 +38,14 @@ struct network {
 void network_done(struct network *n);
 #define _cleanup_network_ _cleanup_(network_done)
 
+/* While the container runs it comes to a network, and goes from one, in several steps. */
+enum endpoint_change { ENDPOINT_SETTLED, ENDPOINT_COMING, ENDPOINT_GOING };
+
 /* A container on a network. */
 struct endpoint {
 	char id[ID_LEN + 1], container[ID_LEN + 1], network[ID_LEN + 1];
 	int64_t position;    /* order of connecting */
+	enum endpoint_change change;
 	struct ip_addr wanted[NETWORK_FAMILIES]; /* family 0: any */
 	uint8_t wanted_mac[MAC_LEN]; /* zero: any */
 	int64_t gw_priority;
@@ -89,6 +93,10 @@ int network_remove(struct network_room *r, const char *tenant, const char *ref, 
 
 /** endpoint_add() - @p->network, container, wanted and so on are given; id and position are filled in. Return: 0; ERR_INVALID an address that cannot be. */
 int endpoint_add(struct network_room *r, struct endpoint *p, struct err *err);
+/** endpoint_save_change() - @p->change into its row. */
+int endpoint_save_change(struct network_room *r, const struct endpoint *p, struct err *err);
+/** endpoints_changing() - ids of containers, each once, that have an endpoint which is not settled. *@ret: strv_free(); NULL: none. */
+int endpoints_changing(struct network_room *r, char ***ret, struct err *err);
 int endpoint_remove(struct network_room *r, const char *container, const char *network, struct err *err);
 /** endpoints_remove() - all of @container, and its ports. */
 int endpoints_remove(struct network_room *r, const char *container, struct err *err);

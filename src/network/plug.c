@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "kernel/netlink.h"
@@ -114,7 +115,9 @@ int network_plug(struct network_room *r, int netns_fd, struct endpoint *p, struc
 	int rc = network_up_one(r, p, err);
 	if (rc < 0)
 		return rc;
-	rc = join(r, netns_fd, &p->i, err);
+	rc = fault_point("network.plug.up", err);
+	rc = rc < 0 ? rc : join(r, netns_fd, &p->i, err);
+	rc = rc < 0 ? rc : fault_point("network.plug.joined", err);
 	for (int f = 0; rc >= 0 && f < NETWORK_FAMILIES; f++)
 		rc = turn_to(r, netns_fd, p, f, err);
 	if (rc < 0) {
@@ -146,6 +149,8 @@ int network_unplug(struct network_room *r, int netns_fd, struct endpoint *p, str
 		rc = rc < 0 && rc != -ENODEV ? err_sys(err, rc, "removing the container's interface") : 0;
 	}
 	(void) pthread_mutex_unlock(&r->lock);
+	rc = rc < 0 ? rc : fault_point("network.unplug.link", err);
 	rc = rc < 0 ? rc : network_down_one(r, p, err);
+	rc = rc < 0 ? rc : fault_point("network.unplug.down", err);
 	return rc < 0 || netns_fd < 0 ? rc : turn_rest(r, netns_fd, p, err);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/str.h"
 #include "kernel/netlink.h"
@@ -338,6 +339,7 @@ static int apply(struct network_room *r, struct network_plan *p, const struct ne
 		rc = network_mend(r, err);
 		r->looked = rc >= 0;
 	}
+	rc = rc < 0 ? rc : fault_point("network.up.bridges", err);
 	return rc < 0 ? rc : rules_commit(r, &b, err);
 }
 
@@ -355,6 +357,7 @@ int network_up(struct network_room *r, const char *container, const struct port 
 		return rc;
 	}
 	rc = db_commit(r->db, err);
+	rc = rc < 0 ? rc : fault_point("network.up.reserved", err);
 	rc = rc < 0 ? rc : apply(r, &p, &w, err);
 	if (rc < 0) {
 		struct err ignored;
@@ -382,6 +385,8 @@ static int clear_rows(struct network_room *r, const struct network_plan *p, stru
 	int rc = 0;
 	for (size_t i = 0; rc >= 0 && i < p->n; i++)
 		rc = p->endpoints[i].up ? clear_row(r, &p->endpoints[i], err) : 0;
+	if (rc >= 0 && p->n > 0) /* what was not connected to its end is not there in the next life */
+		rc = db_exec(r->db, err, "DELETE FROM network_endpoint WHERE container=?1 AND change<>0", "s", p->endpoints[0].container);
 	if (rc >= 0 && p->n_ports > 0)
 		rc = db_exec(r->db, err, "DELETE FROM network_port WHERE container=?1", "s", p->endpoints[0].container);
 	return MIN(rc, 0);
@@ -438,6 +443,7 @@ int network_down(struct network_room *r, const char *container, struct err *err)
 	if (rc < 0)
 		return rc;
 	rc = take_back(r, &p, err);
+	rc = rc < 0 ? rc : fault_point("network.down.rules", err);
 	if (rc < 0) {
 		db_rollback(r->db);
 		return rc;
@@ -530,6 +536,7 @@ int network_down_one(struct network_room *r, struct endpoint *p, struct err *err
 	if (rc < 0)
 		return rc;
 	rc = take_one_back(r, p, err);
+	rc = rc < 0 ? rc : fault_point("network.unplug.rules", err);
 	if (rc < 0) {
 		db_rollback(r->db);
 		return rc;

@@ -398,6 +398,9 @@ class FaultTest(daemon.DaemonTest):
             ok = r.status in (204, 404)
         self.assertTrue(ok, f"volume {name} cannot be removed: {r}")
 
+    def remove_more(self, op):
+        """What else an operation of a class's own makes (faults_network.py)."""
+
     # -- checks ---------------------------------------------------------------------------------------------------------
 
     def check_container(self, c, names):
@@ -447,6 +450,7 @@ class FaultTest(daemon.DaemonTest):
             ok, text = self.remove(cid)
             self.assertTrue(ok, f"cannot be removed: {text}")
         self.remove_volume("named")
+        self.remove_more(op)
         if op.name == "prune" and not self.EMBEDDED:
             self.api("POST", "/volumes/prune?all=1")  # of containers alone: it leaves volumes, as docker's
         elif op.name == "prune":
