@@ -41,8 +41,9 @@ int ip_parse_prefix(const char *s, struct ip_addr *ret)
 	return 0;
 }
 
-static struct ip_addr without_host_bits(struct ip_addr a)
+struct ip_addr ip_subnet(const struct ip_addr *p)
 {
+	struct ip_addr a = *p;
 	for (unsigned i = 0; i < bits_of(a.family) / 8; i++) {
 		unsigned kept = a.prefix > 8 * i ? MIN(a.prefix - 8 * i, 8u) : 0;
 		a.bytes[i] &= (uint8_t) (0xff00 >> kept);
@@ -55,7 +56,7 @@ int ip_parse_subnet(const char *s, struct ip_addr *ret, bool *ret_clean)
 	struct ip_addr a;
 	if (ip_parse_prefix(s, &a) < 0)
 		return -EINVAL;
-	*ret = without_host_bits(a);
+	*ret = ip_subnet(&a);
 	if (ret_clean)
 		*ret_clean = memcmp(ret->bytes, a.bytes, sizeof(a.bytes)) == 0;
 	return 0;
@@ -89,14 +90,14 @@ bool ip_contains(const struct ip_addr *subnet, const struct ip_addr *a)
 	if (a->family != subnet->family)
 		return false;
 	cut.prefix = subnet->prefix;
-	cut = without_host_bits(cut);
+	cut = ip_subnet(&cut);
 	return ip_equal(&cut, subnet);
 }
 
 bool ip_overlaps(const struct ip_addr *a, const struct ip_addr *b)
 {
 	struct ip_addr wide = a->prefix <= b->prefix ? *a : *b, other = a->prefix <= b->prefix ? *b : *a;
-	wide = without_host_bits(wide);
+	wide = ip_subnet(&wide);
 	return ip_contains(&wide, &other);
 }
 

@@ -21,6 +21,8 @@ int ip_parse_subnet(const char *s, struct ip_addr *ret, bool *ret_clean);
 /** ip_text() - without the prefix length; ip_text_prefix() with it. @buf: IP_TEXT_MAX bytes. Return: @buf; "" for none. */
 const char *ip_text(char *buf, const struct ip_addr *a);
 const char *ip_text_prefix(char *buf, const struct ip_addr *a);
+/** ip_subnet() - that which @a with its prefix length is in. */
+struct ip_addr ip_subnet(const struct ip_addr *a);
 bool ip_equal(const struct ip_addr *a, const struct ip_addr *b); /* the address alone */
 bool ip_contains(const struct ip_addr *subnet, const struct ip_addr *a);
 bool ip_overlaps(const struct ip_addr *a, const struct ip_addr *b);

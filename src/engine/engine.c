@@ -9,6 +9,7 @@
 #include "engine/events.h"
 #include "engine/internal.h"
 #include "engine/selinux.h"
+#include "engine/networking.h"
 #include "network/network.h"
 
 /* The directory and its parents; the last part 0700, or @may more (a group that passes through to a socket). */
@@ -63,6 +64,7 @@ static int copy_config(struct engine *e, const struct engine_config *cfg, struct
 	int rc = runtimes_read(e, cfg->runtimes, err);
 	rc = rc < 0 ? rc : registries_open(cfg, &e->registries, err);
 	rc = rc < 0 ? rc : log_defaults_read(e, cfg->log_driver, cfg->log_opts, err);
+	rc = rc < 0 || !cfg->networks ? rc : network_defaults_open(cfg->networks, &e->network_defaults, err);
 	if (rc < 0)
 		return rc;
 	for (int i = 0; i < LSM_MAX_; i++)
@@ -122,7 +124,7 @@ static int open_rooms(struct engine *e, struct err *err)
 	rc = rc < 0 ? rc : idrange_open(e->db, NULL, &e->ids, err);
 	if (rc < 0)
 		return rc;
-	struct network_config net = {.db = e->db, .state_dir = e->state_dir};
+	struct network_config net = {.db = e->db, .state_dir = e->state_dir, .defaults = e->network_defaults};
 	rc = network_open(&net, &e->networks, err);
 	if (rc < 0)
 		return rc;
@@ -172,6 +174,9 @@ struct engine *engine_close(struct engine *e)
 	e->events = events_free(e->events);
 	image_store_free(e->images);
 	network_close(e->networks);
+	if (e->network_defaults)
+		network_defaults_done(e->network_defaults);
+	free(e->network_defaults);
 	idrange_close(e->ids);
 	db_close(e->db);
 	e->stored = stored_cache_free(e->stored);

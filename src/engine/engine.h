@@ -14,6 +14,7 @@
 #include "image/image.h"
 
 struct engine;
+struct network_words; /* network/network.h */
 
 struct caller {
 	const char *tenant; /* "local" */
@@ -41,7 +42,10 @@ struct engine_config {
 	char *const *registry_mirrors;    /* base addresses, of docker.io */
 	const char *http_proxy, *https_proxy, *no_proxy; /* for registries; NULL: none */
 	const char *signature_policy; /* which images may come in; NULL: /etc/containers/policy.json, if there is one */
+	const struct network_words *networks; /* borrowed for engine_open(); NULL: nothing is said of them */
 };
+/** engine_network_words_check() - whether networks could be so. Return: 0; ERR_INVALID "KEY: ...". */
+int engine_network_words_check(const struct network_words *w, struct err *err);
 /** engine_log_defaults_check() - whether containers could be given this log driver and its options. */
 int engine_log_defaults_check(const char *driver, const struct json *opts, struct err *err);
 /** engine_open() - open or create the state (0700), migrate the database, reap what died while nobody looked. */

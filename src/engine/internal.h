@@ -46,6 +46,7 @@ struct engine {
 	struct idrange *ids;
 	struct image_store *images;
 	struct network_room *networks;
+	struct network_defaults *network_defaults; /* owned; the room borrows it; NULL: none */
 	struct stored_cache *stored; /* owned */
 	char *state_dir, *run_dir, *libexec_dir, *self_path, *userns_remap; /* owned */
 	char *signature_policy; /* owned; "": the usual place */

@@ -15,6 +15,29 @@
 #include "engine/networking.h"
 #include "engine/share.h"
 
+/* What the operator says of all of them */
+
+int network_defaults_open(const struct network_words *w, struct network_defaults **ret, struct err *err)
+{
+	struct network_defaults *d = calloc(1, sizeof(*d));
+	int rc = d ? network_defaults_read(w, d, err) : err_oom(err);
+	if (rc < 0) {
+		free(d);
+		return rc;
+	}
+	*ret = d;
+	return 0;
+}
+
+int engine_network_words_check(const struct network_words *w, struct err *err)
+{
+	struct network_defaults d;
+	int rc = network_defaults_read(w, &d, err);
+	if (rc >= 0)
+		network_defaults_done(&d);
+	return rc;
+}
+
 /* Options of the bridge driver */
 
 static int read_bool(const char *key, const char *value, bool *ret, struct err *err)

@@ -9,6 +9,8 @@
 #include "engine/internal.h"
 #include "network/network.h"
 
+/** network_defaults_open() - the operator's words. *@ret: owned. Return: 0; ERR_INVALID. */
+int network_defaults_open(const struct network_words *w, struct network_defaults **ret, struct err *err);
 /** networking_has() - whether @r is on networks of ours. */
 bool networking_has(const struct container_request *r);
 /** networking_check() - pure part of the policy: modes, ports and what goes together. */

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "codec/json.h"
 #include "db/db.h"
 #include "kernel/nft.h"
 #include "base/ip.h"
@@ -20,6 +21,7 @@
 
 struct network_room {
 	struct db *db;		    /* borrowed */
+	const struct network_defaults *defaults; /* borrowed */
 	char prefix[PREFIX_LEN + 1]; /* of interface names */
 	char table[RULES_TABLE_MAX];
 	pthread_mutex_t lock;	    /* guards the sockets and what follows */
@@ -30,6 +32,10 @@ struct network_room {
 
 extern const char *const network_migrations[];
 extern const size_t network_n_migrations;
+
+/** defaults_put() - what @d says of the default network, into @n. defaults_hold() - is it so already? */
+void defaults_put(const struct network_defaults *d, struct network *n);
+bool defaults_hold(const struct network_defaults *d, const struct network *n);
 
 /** subnet_choose() - for what @n lacks. Inside a transaction. */
 int subnet_choose(struct network_room *r, struct network *n, struct err *err);

@@ -33,6 +33,7 @@ const char *const network_migrations[] = {
 const size_t network_n_migrations = ARRAY_LEN(network_migrations);
 
 enum row_flags { ROW_INTERNAL = 1, ROW_IPV6 = 2, ROW_ATTACHABLE = 4, ROW_ISOLATED = 8, ROW_MASQUERADE = 16, ROW_HOST_ACCESS = 32, ROW_DEFAULT = 64 };
+#define ROW_ADDRESSES 7
 
 /* Opening */
 
@@ -56,6 +57,7 @@ int network_open(const struct network_config *cfg, struct network_room **ret, st
 	if (!r)
 		return err_oom(err);
 	r->db = cfg->db;
+	r->defaults = cfg->defaults;
 	r->route = r->nft = -EBADF;
 	r->bridge_ports = BRIDGE_PORTS_MAX;
 	const char *fewer = getenv("COFFER_BRIDGE_PORTS"); /* for tests: a bridge that is full soon */
@@ -171,18 +173,28 @@ static int resolve(struct network_room *r, const char *tenant, const char *ref, 
 
 /* The three that are always there. */
 
+static int64_t row_flags(const struct network *n)
+{
+	return (n->internal ? ROW_INTERNAL : 0) | (n->ipv6 ? ROW_IPV6 : 0) | (n->attachable ? ROW_ATTACHABLE : 0) | (n->isolated ? ROW_ISOLATED : 0) |
+	       (n->masquerade ? ROW_MASQUERADE : 0) | (n->host_access ? ROW_HOST_ACCESS : 0) | (n->is_default ? ROW_DEFAULT : 0);
+}
+
+/* In the order of columns: subnet, gateway, range of either family, publish_on. */
+static void row_addresses(const struct network *n, char ret[ROW_ADDRESSES][IP_TEXT_MAX])
+{
+	const struct ip_addr *addresses[ROW_ADDRESSES] = {&n->subnet[0], &n->gateway[0], &n->range[0], &n->subnet[1], &n->gateway[1], &n->range[1], &n->publish_on};
+	for (size_t i = 0; i < ROW_ADDRESSES; i++)
+		(void) (i % 3 == 1 || i == 6 ? ip_text(ret[i], addresses[i]) : ip_text_prefix(ret[i], addresses[i]));
+}
+
 static int insert(struct network_room *r, const struct network *n, struct err *err)
 {
-	char text[7][IP_TEXT_MAX];
-	int64_t flags = (n->internal ? ROW_INTERNAL : 0) | (n->ipv6 ? ROW_IPV6 : 0) | (n->attachable ? ROW_ATTACHABLE : 0) | (n->isolated ? ROW_ISOLATED : 0) |
-			(n->masquerade ? ROW_MASQUERADE : 0) | (n->host_access ? ROW_HOST_ACCESS : 0) | (n->is_default ? ROW_DEFAULT : 0);
-	const struct ip_addr *addresses[] = {&n->subnet[0], &n->gateway[0], &n->range[0], &n->subnet[1], &n->gateway[1], &n->range[1], &n->publish_on};
-	for (size_t i = 0; i < ARRAY_LEN(addresses); i++)
-		(void) (i % 3 == 1 || i == 6 ? ip_text(text[i], addresses[i]) : ip_text_prefix(text[i], addresses[i]));
+	char text[ROW_ADDRESSES][IP_TEXT_MAX];
+	row_addresses(n, text);
 	int rc = db_exec(r->db, err,
 			 "INSERT INTO network(" COLUMNS ") VALUES(?1,?2,?3,?4,?5,?6,?7,nullif(?8,''),nullif(?9,''),nullif(?10,''),nullif(?11,''),nullif(?12,''),nullif(?13,''),nullif(?14,''),"
 			 "nullif(?15,''),?16,?17,?18,?19)",
-			 "ssssiiissssssssssss", n->id, n->tenant, n->name, n->driver, n->created_ns, flags, (int64_t) n->mtu, n->bridge, text[0], text[1], text[2], text[3], text[4], text[5],
+			 "ssssiiissssssssssss", n->id, n->tenant, n->name, n->driver, n->created_ns, row_flags(n), (int64_t) n->mtu, n->bridge, text[0], text[1], text[2], text[3], text[4], text[5],
 			 text[6], n->options, n->labels, n->aux, n->ipam_options);
 	if (rc >= 0 && n->bridge[0])
 		rc = db_exec(r->db, err, "INSERT INTO network_bridge(network,name,ports) VALUES(?1,?2,0)", "ss", n->id, n->bridge);
@@ -228,6 +240,8 @@ static int make_defaults(struct network_room *r, const char *tenant, struct err 
 	for (size_t i = 0; rc >= 0 && i < ARRAY_LEN(rows); i++) {
 		struct network n = {.tenant = (char *) tenant, .name = (char *) rows[i].name, .driver = (char *) rows[i].driver, .is_default = true, .masquerade = i == 0};
 		struct err why = {0};
+		if (i == 0 && r->defaults)
+			defaults_put(r->defaults, &n);
 		rc = make(r, &n, &why);
 		if (rc == -EEXIST || why.kind == ERR_CONFLICT)
 			rc = 0; /* another engine was faster */
@@ -252,6 +266,52 @@ static int have_defaults(struct network_room *r, const char *tenant, struct err 
 	return make_defaults(r, tenant, err);
 }
 
+/* Inside a transaction. Addresses that were handed out are nobody's now: the next ones begin at the first. */
+static int save_defaults(struct network_room *r, const struct network *n, struct err *err)
+{
+	char text[ROW_ADDRESSES][IP_TEXT_MAX];
+	row_addresses(n, text);
+	int rc = db_exec(r->db, err,
+			 "UPDATE network SET flags=?2,mtu=?3,subnet4=nullif(?4,''),gateway4=nullif(?5,''),range4=nullif(?6,''),subnet6=nullif(?7,''),gateway6=nullif(?8,''),range6=nullif(?9,''),"
+			 "publish_on=nullif(?10,''),cursor4=0,cursor6=0 WHERE id=?1",
+			 "siisssssss", n->id, row_flags(n), (int64_t) n->mtu, text[0], text[1], text[2], text[3], text[4], text[5], text[6]);
+	return MIN(rc, 0);
+}
+
+/* Return: 1 somebody is on @n, 0 nobody, <0. */
+static int is_up(struct network_room *r, const struct network *n, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(r->db, &st, err, "SELECT 1 FROM network_endpoint WHERE network=?1 AND up=1", "s", n->id);
+	return rc < 0 ? rc : db_step(st, err);
+}
+
+static int follow_locked(struct network_room *r, struct network *n, struct err *err)
+{
+	int rc = is_up(r, n, err);
+	if (rc != 0)
+		return MIN(rc, 0); /* as it is until they have ended */
+	struct network was = *n; /* borrows: for the flags of its rules */
+	defaults_put(r->defaults, n);
+	rc = subnet_choose(r, n, err);
+	rc = rc < 0 ? rc : bridge_remove(r, &was, err);
+	return rc < 0 ? rc : save_defaults(r, n, err);
+}
+
+/* The default network, as the operator wants it by now. */
+static int follow_defaults(struct network_room *r, struct network *n, struct err *err)
+{
+	int rc = db_begin(r->db, err);
+	if (rc < 0)
+		return rc;
+	rc = follow_locked(r, n, err);
+	if (rc < 0) {
+		db_rollback(r->db);
+		return err_wrap(err, "network bridge, as daemon.json wants it");
+	}
+	return db_commit(r->db, err);
+}
+
 int network_find(struct network_room *r, const char *tenant, const char *ref, struct network *ret, struct err *err)
 {
 	char id[ID_LEN + 1];
@@ -261,6 +321,11 @@ int network_find(struct network_room *r, const char *tenant, const char *ref, st
 		rc = rc < 0 ? rc : resolve(r, tenant, ref, id, err);
 	}
 	rc = rc <= 0 ? rc : network_load(r, id, ret, err);
+	if (rc > 0 && r->defaults && ret->is_default && str_eq(ret->driver, "bridge") && !defaults_hold(r->defaults, ret)) {
+		rc = follow_defaults(r, ret, err) ?: 1;
+		if (rc < 0)
+			network_done(ret);
+	}
 	return rc == 0 ? err_set(err, ERR_NOT_FOUND, "network %.128s not found", ref) : MIN(rc, 0);
 }
 

@@ -15,6 +15,7 @@
 #include "kernel/link.h"
 
 struct db;
+struct json;
 struct network_room;
 
 enum { NETWORK_V4, NETWORK_V6, NETWORK_FAMILIES };
@@ -67,8 +68,36 @@ struct port {
 };
 #define PORTS_MAX 16384
 
+/* Where subnets come from that nobody chose, and how they are cut. */
+struct network_pool {
+	struct ip_addr base;
+	uint8_t size; /* prefix length of a network's */
+};
+
+/* What the operator wants. Of networks, and of the one that is always there, "bridge". */
+struct network_defaults {
+	struct network_pool *pools; /* owned; of a family without one: docker's, and random ones of fd00::/8 */
+	size_t n_pools;
+	struct ip_addr gateway4; /* with the subnet's prefix length; family 0: any, like the next three */
+	struct ip_addr range4, subnet6, publish_on;
+	uint32_t mtu;
+	bool isolated, ipv6;
+};
+void network_defaults_done(struct network_defaults *d);
+
+/* The same in daemon.json's words. */
+struct network_words {
+	const struct json *pools; /* default-address-pools; NULL: unset */
+	const char *bip, *fixed_cidr, *fixed_cidr6, *ip; /* NULL: unset */
+	uint32_t mtu; /* 0: unset */
+	bool icc, ipv6;
+};
+/** network_defaults_read() - Return: 0; ERR_INVALID "KEY: ...". */
+int network_defaults_read(const struct network_words *w, struct network_defaults *ret, struct err *err);
+
 struct network_config {
 	struct db *db; /* borrowed */
+	const struct network_defaults *defaults; /* borrowed for as long as the room is open; NULL: none */
 	const char *state_dir; /* tells engines in one network namespace apart */
 };
 /** network_open() - bring the tables. Touches nothing in the kernel. */
@@ -77,7 +106,8 @@ struct network_room *network_close(struct network_room *r);
 
 /* Networks */
 
-/** network_find() - by full id, name, or unique id prefix. The three default ones are there from the first look. Return: 0; ERR_NOT_FOUND "network X not found". */
+/** network_find() - by full id, name, or unique id prefix. The three default ones are there from the first look, and "bridge" becomes what the operator wants
+ *  as soon as nobody is on it. Return: 0; ERR_NOT_FOUND "network X not found". */
 int network_find(struct network_room *r, const char *tenant, const char *ref, struct network *ret, struct err *err);
 /** network_load() - by full id. Return: 1, 0 none, <0. */
 int network_load(struct network_room *r, const char *id, struct network *ret, struct err *err);

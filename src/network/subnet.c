@@ -43,11 +43,12 @@ static const struct ip_addr *find_taken(const struct taken *t, const struct ip_a
 	return NULL;
 }
 
-/* Subnets of all networks, whoever's they are. */
-static int networks_taken(struct network_room *r, struct taken *t, struct err *err)
+/* Subnets of all networks but @n, whoever's they are. */
+static int networks_taken(struct network_room *r, const struct network *n, struct taken *t, struct err *err)
 {
 	_cleanup_stmt_ struct db_stmt *st = NULL;
-	int rc = db_query(r->db, &st, err, "SELECT subnet4 FROM network WHERE subnet4 IS NOT NULL UNION ALL SELECT subnet6 FROM network WHERE subnet6 IS NOT NULL", "");
+	int rc = db_query(r->db, &st, err,
+			  "SELECT subnet4 FROM network WHERE subnet4 IS NOT NULL AND id<>?1 UNION ALL SELECT subnet6 FROM network WHERE subnet6 IS NOT NULL AND id<>?1", "s", n->id);
 	while (rc >= 0 && (rc = db_step(st, err)) > 0) {
 		struct ip_addr a;
 		if (ip_parse_prefix(db_text(st, 0) ?: "", &a) == 0 && add_taken(t, &a) < 0)
@@ -56,27 +57,53 @@ static int networks_taken(struct network_room *r, struct taken *t, struct err *e
 	return rc;
 }
 
-static int choose4(const struct taken *t, struct ip_addr *ret, struct err *err)
+static bool choose_from(const struct network_pool *pool, const struct taken *t, struct ip_addr *ret)
 {
-	for (size_t p = 0; p < ARRAY_LEN(pools); p++) {
-		struct ip_addr pool, s;
-		if (ip_parse_prefix(pools[p].from, &pool) < 0)
+	struct ip_addr s = pool->base;
+	s.prefix = pool->size;
+	do
+		if (!find_taken(t, &s)) {
+			*ret = s;
+			return true;
+		}
+	while (ip_next_subnet(&s) && ip_contains(&pool->base, &s));
+	return false;
+}
+
+/* Return: 1 *@ret is free, 0 the operator has no pool of this family, <0. */
+static int choose_given(const struct network_room *r, int family, const struct taken *t, struct ip_addr *ret, struct err *err)
+{
+	bool any = false;
+	for (size_t i = 0; r->defaults && i < r->defaults->n_pools; i++) {
+		const struct network_pool *pool = &r->defaults->pools[i];
+		if (pool->base.family != family)
 			continue;
-		s = pool;
-		s.prefix = pools[p].size;
-		do
-			if (!find_taken(t, &s)) {
-				*ret = s;
-				return 0;
-			}
-		while (ip_next_subnet(&s) && ip_contains(&pool, &s));
+		any = true;
+		if (choose_from(pool, t, ret))
+			return 1;
+	}
+	return any ? err_set(err, ERR_QUOTA, "all of default-address-pools has been fully subnetted: give a subnet (--subnet)") : 0;
+}
+
+static int choose4(const struct network_room *r, const struct taken *t, struct ip_addr *ret, struct err *err)
+{
+	int rc = choose_given(r, AF_INET, t, ret, err);
+	if (rc != 0)
+		return rc;
+	for (size_t p = 0; p < ARRAY_LEN(pools); p++) {
+		struct network_pool pool = {.size = pools[p].size};
+		if (ip_parse_prefix(pools[p].from, &pool.base) == 0 && choose_from(&pool, t, ret))
+			return 0;
 	}
 	return err_set(err, ERR_QUOTA, "all predefined address pools have been fully subnetted: give a subnet (--subnet)");
 }
 
 /* A unique local prefix (RFC 4193) of a network's own. */
-static int choose6(const struct taken *t, struct ip_addr *ret, struct err *err)
+static int choose6(const struct network_room *r, const struct taken *t, struct ip_addr *ret, struct err *err)
 {
+	int rc = choose_given(r, AF_INET6, t, ret, err);
+	if (rc != 0)
+		return rc;
 	struct ip_addr s = {.family = AF_INET6, .prefix = 64, .bytes = {0xfd}};
 	do
 		if (getrandom(s.bytes + 1, 5, 0) != 5)
@@ -105,21 +132,21 @@ static int check_given(const struct network *n, int f, const struct taken *netwo
 int subnet_choose(struct network_room *r, struct network *n, struct err *err)
 {
 	struct taken networks = {0}, all = {0};
-	int rc = networks_taken(r, &networks, err);
+	int rc = networks_taken(r, n, &networks, err);
 	for (int f = 0; rc >= 0 && f < NETWORK_FAMILIES; f++)
 		if (n->subnet[f].family)
 			rc = check_given(n, f, &networks, err);
 	bool need4 = !n->subnet[NETWORK_V4].family, need6 = n->ipv6 && !n->subnet[NETWORK_V6].family;
 	if (rc >= 0 && (need4 || need6)) {
-		rc = networks_taken(r, &all, err);
+		rc = networks_taken(r, n, &all, err);
 		(void) pthread_mutex_lock(&r->lock);
 		rc = rc < 0 ? rc : sockets_open(r, err);
 		if (rc >= 0 && (rc = link_each_subnet(r->route, add_taken, &all)) < 0)
 			rc = err_sys(err, rc, "looking which subnets this host uses");
 		(void) pthread_mutex_unlock(&r->lock);
 	}
-	rc = rc < 0 || !need4 ? rc : choose4(&all, &n->subnet[NETWORK_V4], err);
-	rc = rc < 0 || !need6 ? rc : choose6(&all, &n->subnet[NETWORK_V6], err);
+	rc = rc < 0 || !need4 ? rc : choose4(r, &all, &n->subnet[NETWORK_V4], err);
+	rc = rc < 0 || !need6 ? rc : choose6(r, &all, &n->subnet[NETWORK_V6], err);
 	free(networks.v);
 	free(all.v);
 	for (int f = 0; rc >= 0 && f < NETWORK_FAMILIES; f++)

@@ -67,6 +67,17 @@ class Config(coffer.CofferTest):
         for key, value, words in (("insecure-registries", "x", "array"), ("insecure-registries", [""], "empty"), ("registry-mirrors", [5], "string"), ("proxies", {"ftp-proxy": "x"}, "ftp-proxy"), ("proxies", [], "object")):
             self.assertFails(self.cofferd("--validate", config={key: value}), 1, key, words)
 
+    def test_keys_about_networks(self):
+        good = {"default-address-pools": [{"base": "10.64.0.0/12", "size": 24}, {"base": "fd00:64::/48", "size": 64}], "bip": "10.200.0.1/24", "fixed-cidr": "10.200.0.128/25", "ipv6": True,
+                "fixed-cidr-v6": "fd00:200::/64", "ip": "127.0.0.1", "mtu": 1400, "icc": False}
+        r = self.cofferd("--validate", config=good)
+        self.assertEqual((r.code, r.out), (0, "configuration OK\n"), str(r))
+        for key, value, words in (("default-address-pools", {}, "array"), ("default-address-pools", [{"base": "10.0.0.0/16", "size": 8}], "size 8"), ("bip", "10.0.0.0/24", "first or the last"),
+                                  ("fixed-cidr", "10.0.0.0/25", "bip"), ("fixed-cidr-v6", "fd00::/64", "ipv6"), ("ip", "x", "IPv4"), ("mtu", 3, "68"), ("mtu", "1400", "number"), ("icc", 1, "bool"),
+                                  ("ipv6", "yes", "bool"), ("default-gateway", "10.0.0.1", "not there yet"), ("ip-masq", False, "not there yet")):
+            with self.subTest(key=key, value=value):
+                self.assertFails(self.cofferd("--validate", config={key: value}), 1, "daemon.json", key, words)
+
     def test_keys_of_dockers_that_are_not_there_are_refused_by_name(self):
         for key in DOCKER_KEYS:
             with self.subTest(key=key):

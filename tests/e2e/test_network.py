@@ -4,6 +4,7 @@
 Everything happens in a network namespace of the test process (coffer.new_network()), with a second one as the world outside of the host.
 """
 
+import json
 import os
 import re
 import socket
@@ -202,6 +203,54 @@ class Default(NetworkTest):
         self.assertNotIn("9099", sh("nft", "list", "ruleset").stdout)
         with socket.socket() as s:
             s.bind(("", 9099))
+
+
+class OperatorTest(NetworkTest):
+    """What daemon.json says of networks."""
+
+    CONFIG = {"default-address-pools": [{"base": "10.64.0.0/16", "size": 26}], "bip": "10.200.0.9/24", "fixed-cidr": "10.200.0.128/25", "ip": "127.0.0.1", "mtu": 1400, "icc": False}
+
+    @classmethod
+    def start_daemon(cls, *flags):
+        path = os.path.join(cls.scratch, "daemon.json")
+        with open(path, "w") as f:
+            json.dump(cls.CONFIG, f)
+        return super().start_daemon("--config-file", path, *flags)
+
+
+class Operator(OperatorTest):
+    def test_the_default_network(self):
+        a, b = self.web(host={"PortBindings": {"80/tcp": [{"HostPort": "8150"}]}}), self.web()
+        self.assertRegex(self.address(a), r"^10\.200\.0\.1(2[89]|[3-9]\d)$")
+        self.assertEqual(self.endpoint(a)["Gateway"], "10.200.0.9")
+        self.assertIn("mtu 1400", self.inside(a, "ip", "link", "show", "eth0").stdout)
+        self.assertFalse(self.reaches(a, self.address(b)))
+        self.assertTrue(connects("127.0.0.1", 8150))
+        self.assertFalse(connects(World.HOST, 8150))
+        self.serve_who(self.world.prefix, 7040)
+        self.assertEqual(self.ask(self.in_ns(a), World.ADDRESS, 7040), World.HOST)
+
+    def test_networks_come_from_the_pools(self):
+        one, two = self.network(), self.network()
+        subnets = [self.api("GET", f"/networks/{n}").json()["IPAM"]["Config"][0]["Subnet"] for n in (one, two)]
+        self.assertEqual(len(set(subnets)), 2)
+        for s in subnets:
+            self.assertRegex(s, r"^10\.64\.\d+\.\d+/26$")
+        a, b = self.web(one), self.web(one)
+        self.assertTrue(self.reaches(a, self.address(b, one)))
+
+
+class OperatorLater(OperatorTest):
+    def test_another_word_holds_when_nobody_is_there_any_more(self):
+        cid = self.web()
+        self.daemon.stop()
+        type(self).CONFIG = dict(self.CONFIG, **{"bip": "10.201.0.1/24", "fixed-cidr": ""})
+        type(self).start_daemon()
+        self.assertTrue(connects(self.address(cid), 80))
+        self.assertRegex(self.address(self.web()), r"^10\.200\.0\.")
+        for c in self.api("GET", "/containers/json").json():
+            self.api("DELETE", f"/containers/{c['Id']}?force=1")
+        self.assertRegex(self.address(self.web()), r"^10\.201\.0\.")
 
 
 class Ports(NetworkTest):

@@ -24,6 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		return 0;
 	}
+	struct network_defaults d;
+	if (network_defaults_read(&c.networks, &d, &err) >= 0)
+		network_defaults_done(&d);
+	else if (!err.msg[0])
+		abort();
 	STRV_FOREACH(host, c.hosts)
 		if (!str_eq(host, "fd://") && !str_after(host, "unix:///"))
 			abort();

@@ -12,7 +12,7 @@
 #define DAEMON_JSON_MAX (1 << 20)
 #define HOSTS_MAX 16
 
-enum key_kind { KEY_STR, KEY_PATH, KEY_BOOL, KEY_HOSTS, KEY_LEVEL, KEY_OBJECT, KEY_STRV, KEY_PROXIES };
+enum key_kind { KEY_STR, KEY_PATH, KEY_BOOL, KEY_HOSTS, KEY_LEVEL, KEY_OBJECT, KEY_STRV, KEY_PROXIES, KEY_ARRAY, KEY_NUMBER };
 
 #define AT(member) offsetof(struct daemon_config, member)
 static const struct key {
@@ -36,6 +36,14 @@ static const struct key {
 	{"signature-policy", KEY_PATH, AT(signature_policy), "Which images may come in, as containers-policy.json(5). The default is /etc/containers/policy.json; without a file every image may"},
 	{"log-driver", KEY_STR, AT(log_driver), "Log driver of containers that name none: json-file (default), local, none"},
 	{"log-opts", KEY_OBJECT, AT(log_opts), "Options for that driver: {\"max-size\": \"10m\", \"max-file\": \"3\"}"},
+	{"default-address-pools", KEY_ARRAY, AT(networks.pools), "Where networks that give no subnet get one: [{\"base\": \"10.64.0.0/12\", \"size\": 24}, ...], IPv4 and IPv6. The default is docker's"},
+	{"bip", KEY_STR, AT(networks.bip), "The default network's gateway and subnet: 10.200.0.1/24"},
+	{"fixed-cidr", KEY_STR, AT(networks.fixed_cidr), "The part of bip's subnet that containers get addresses of"},
+	{"ipv6", KEY_BOOL, AT(networks.ipv6), "Whether the default network has IPv6, too"},
+	{"fixed-cidr-v6", KEY_STR, AT(networks.fixed_cidr6), "The default network's IPv6 subnet. The default is one of default-address-pools, or a random one of fd00::/8"},
+	{"ip", KEY_STR, AT(networks.ip), "The address on which containers of the default network publish ports that name none. The default is every address"},
+	{"mtu", KEY_NUMBER, AT(networks.mtu), "The MTU of the default network"},
+	{"icc", KEY_BOOL, AT(networks.icc), "Whether containers of the default network reach each other. The default is true"},
 	{"allow-host-userns", KEY_BOOL, AT(allow[ALLOW_USERNS]), "Whether --userns host may be asked for"},
 	{"allow-host-network", KEY_BOOL, AT(allow[ALLOW_NETWORK]), "Whether --network host may be asked for"},
 	{"allow-host-pid", KEY_BOOL, AT(allow[ALLOW_PID]), "Whether --pid host may be asked for"},
@@ -50,12 +58,12 @@ static const struct key {
 
 /* docker's keys that have no meaning here yet: a file that says them asks for something that it would not get. */
 static const char *const refused[] = {
-	"allow-nondistributable-artifacts", "api-cors-header", "authorization-plugins", "bip", "bridge", "bridge-accept-fwmark", "builder", "cgroup-parent", "containerd",
-	"containerd-namespace", "containerd-plugins-namespace", "cpu-rt-period", "cpu-rt-runtime", "data-root-size", "default-address-pools", "default-cgroupns-mode",
+	"allow-nondistributable-artifacts", "api-cors-header", "authorization-plugins", "bridge", "bridge-accept-fwmark", "builder", "cgroup-parent", "containerd",
+	"containerd-namespace", "containerd-plugins-namespace", "cpu-rt-period", "cpu-rt-runtime", "data-root-size", "default-cgroupns-mode",
 	"default-gateway", "default-gateway-v6", "default-ipc-mode", "default-network-opts", "default-runtime", "default-shm-size", "default-ulimits", "dns", "dns-opts",
-	"dns-search", "exec-opts", "experimental", "features", "firewall-backend", "fixed-cidr", "fixed-cidr-v6", "host-gateway-ip", "http-proxy", "https-proxy", "icc",
-	"init", "init-path", "ip", "ip-forward", "ip-masq", "ip6tables", "iptables", "ipv6", "labels", "live-restore", "log-format",
-	"max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "mtu", "no-new-privileges", "no-proxy", "node-generic-resources",
+	"dns-search", "exec-opts", "experimental", "features", "firewall-backend", "host-gateway-ip", "http-proxy", "https-proxy",
+	"init", "init-path", "ip-forward", "ip-masq", "ip6tables", "iptables", "labels", "live-restore", "log-format",
+	"max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts", "metrics-addr", "no-new-privileges", "no-proxy", "node-generic-resources",
 	"oom-score-adjust", "raw-logs", "rootless", "seccomp-profile", "selinux-enabled", "shutdown-timeout", "storage-driver", "storage-opts",
 	"swarm-default-advertise-addr", "tls", "tlscacert", "tlscert", "tlskey", "tlsverify", "userland-proxy", "userland-proxy-path", "validate",
 };
@@ -64,7 +72,7 @@ bool daemon_key(size_t i, struct daemon_key *ret)
 {
 	static const char *const kinds[] = {
 		[KEY_STR] = "text", [KEY_PATH] = "absolute path", [KEY_BOOL] = "true or false", [KEY_HOSTS] = "list", [KEY_LEVEL] = "text", [KEY_OBJECT] = "object",
-		[KEY_STRV] = "list", [KEY_PROXIES] = "object",
+		[KEY_STRV] = "list", [KEY_PROXIES] = "object", [KEY_ARRAY] = "list", [KEY_NUMBER] = "number",
 	};
 	if (i >= ARRAY_LEN(keys))
 		return false;
@@ -160,6 +168,10 @@ static int read_key(const char *what, const struct json *doc, const struct key *
 		return json_read_bool(doc, k->name, at, err);
 	case KEY_OBJECT:
 		return json_read_obj(doc, k->name, at, err);
+	case KEY_ARRAY:
+		return json_read_arr(doc, k->name, at, err);
+	case KEY_NUMBER:
+		return json_read_u32(doc, k->name, at, err);
 	case KEY_HOSTS:
 		return read_hosts(what, doc, at, err);
 	case KEY_STRV:
@@ -205,7 +217,7 @@ static int read_doc(const char *path, struct daemon_config *c, struct err *err)
 int daemon_config_read(const char *path, bool must, struct daemon_config *ret, struct err *err)
 {
 	_cleanup_free_ char *text = NULL;
-	*ret = (struct daemon_config) {NULL};
+	*ret = (struct daemon_config) {.networks = {.icc = true}};
 	ssize_t n = read_file(AT_FDCWD, path, DAEMON_JSON_MAX, &text);
 	if (!must && (n == -ENOENT || n == -ENOTDIR))
 		return 0;

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "codec/json.h"
 #include "engine/engine.h"
+#include "network/network.h"
 
 #define DAEMON_JSON "/etc/coffer/daemon.json"
 
@@ -25,6 +26,7 @@ struct daemon_config {
 	char **insecure_registries, **registry_mirrors; /* owned strv */
 	const char *http_proxy, *https_proxy, *no_proxy; /* of "proxies" */
 	const char *signature_policy;
+	struct network_words networks; /* borrowed from @doc */
 };
 
 /** daemon_config_read() - @path, which need not exist unless @must. Return: 0; ERR_INVALID "FILE: KEY: ..."; ERR_SYSTEM. */

@@ -111,6 +111,11 @@ static int read_daemon_json(struct settings *s, const char *config_file, struct 
 		daemon_config_done(d);
 		return err_wrap(err, "%s", config_file ? config_file : DAEMON_JSON);
 	}
+	if (engine_network_words_check(&d->networks, err) < 0) {
+		daemon_config_done(d);
+		return err_wrap(err, "%s", config_file ? config_file : DAEMON_JSON);
+	}
+	s->engine.networks = &d->networks;
 	memcpy(s->engine.allow, d->allow, sizeof(s->engine.allow));
 	s->engine.userns_remap = d->userns_remap;
 	s->engine.runtimes = d->runtimes;
