@@ -14,6 +14,7 @@ sysusersdir = $(DESTDIR)$(PREFIX)/lib/sysusers.d
 tmpfilesdir = $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 sharedir = $(DESTDIR)$(PREFIX)/share
 generated = $(BUILD)/src/cmd/coffer-docs/docs $(BUILD)/src/cmd/coffer-docs/oci-docs
+services = cofferd.service coffer-restore.service coffer-containers.service
 helpers = coffer-monitor coffer-unpack coffer-fetch coffer-files coffer-init coffer-dns
 
 all: build
@@ -69,8 +70,7 @@ install: build
 	install -m 755 $(BUILD)/cofferd $(bindir)/cofferd
 	install -m 755 $(BUILD)/coffer-oci $(bindir)/coffer-oci
 	for p in $(helpers); do install -m 755 $(BUILD)/libexec/$$p $(libexecdir)/$$p; done
-	sed 's|@BINDIR@|$(PREFIX)/bin|' share/systemd/cofferd.service >$(unitdir)/cofferd.service
-	sed 's|@BINDIR@|$(PREFIX)/bin|' share/systemd/coffer-restore.service >$(unitdir)/coffer-restore.service
+	for u in $(services); do sed 's|@BINDIR@|$(PREFIX)/bin|' share/systemd/$$u >$(unitdir)/$$u; done
 	install -m 644 share/systemd/cofferd.socket $(unitdir)/cofferd.socket
 	install -m 644 share/systemd/coffer.sysusers $(sysusersdir)/coffer.conf
 	install -m 644 share/systemd/coffer.tmpfiles $(tmpfilesdir)/coffer.conf
@@ -79,7 +79,7 @@ install: build
 	for d in $(generated); do (cd $$d && tar -cf - --owner=0 --group=0 *) | tar -xf - -C $(sharedir) --no-same-owner; done
 
 uninstall:
-	rm -f $(bindir)/coffer $(bindir)/cofferd $(bindir)/coffer-oci $(unitdir)/cofferd.service $(unitdir)/cofferd.socket $(unitdir)/coffer-restore.service $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
+	rm -f $(bindir)/coffer $(bindir)/cofferd $(bindir)/coffer-oci $(addprefix $(unitdir)/,$(services) cofferd.socket) $(sysusersdir)/coffer.conf $(tmpfilesdir)/coffer.conf
 	rm -f $(sharedir)/man/man1/coffer.1 $(sharedir)/man/man1/coffer-*.1 $(sharedir)/man/man5/coffer-daemon.json.5 $(sharedir)/man/man8/cofferd.8 $(sharedir)/man/man8/coffer-oci.8
 	rm -f $(sharedir)/bash-completion/completions/coffer $(sharedir)/fish/vendor_completions.d/coffer.fish $(sharedir)/zsh/site-functions/_coffer
 	rm -rf $(libexecdir) $(docdir) $(DESTDIR)$(PREFIX)/share/coffer

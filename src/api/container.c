@@ -124,6 +124,12 @@ static const char *signal_of(const struct call *c)
 	return str_empty(s) ? NULL : s;
 }
 
+int down_handler(struct call *c, struct err *err)
+{
+	int timeout, r = stop_timeout(c, &timeout, err);
+	return r < 0 ? r : engine_down(c->engine, c->caller, timeout, &c->w, err);
+}
+
 int container_stop_handler(struct call *c, struct err *err)
 {
 	int timeout, r = stop_timeout(c, &timeout, err);

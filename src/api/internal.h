@@ -122,6 +122,7 @@ HANDLER(plugin_list_handler);
 HANDLER(df_handler);
 HANDLER(restore_handler);
 HANDLER(check_handler);
+HANDLER(down_handler);
 /** image_usage_write() - every image, with how many containers were made of it, as an array. */
 int image_usage_write(struct call *c, struct json_writer *w, struct err *err);
 HANDLER(events_handler);

@@ -85,6 +85,7 @@ static const struct route routes[] = {
 	{"GET", "/system/df", df_handler},
 	{"POST", "/system/restore", restore_handler},
 	{"POST", "/system/check", check_handler},
+	{"POST", "/system/down", down_handler},
 	/* anything but 101 tells buildx that there is no BuildKit here */
 	{"POST", "/session", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},
 	{"POST", "/grpc", .flags = ROUTE_STATUS, .status = 404, .text = "page not found"},

@@ -26,7 +26,7 @@ struct top_options {
 static const struct flag top_rows[] = {
 	{"context", 'c', FLAG_REFUSED, 0, NULL, "name the engine's socket with --host"},
 	{"debug", 'D', FLAG_BOOL, O(debug), NULL, "Say more on stderr"},
-	{"host", 'H', FLAG_STR, O(host), "unix:///path", "Socket of the engine"},
+	{"host", 'H', FLAG_STR, O(host), "unix:///path", "Socket of the engine, or 'embedded': one of the command's own"},
 	{"tls", 0, FLAG_REFUSED_BOOL, 0, NULL, "the engine listens on unix sockets only"},
 	{"tlsverify", 0, FLAG_REFUSED_BOOL, 0, NULL, "the engine listens on unix sockets only"},
 	{"version", 'v', FLAG_BOOL, O(version), NULL, "Print the version"},
@@ -43,7 +43,7 @@ static const struct command *const commands[] = {
 	&command_rename,       &command_top,	       &command_update,	      &command_container_prune, &command_image_prune,
 	&command_network_create, &command_network_connect, &command_network_disconnect, &command_network_ls, &command_network_inspect, &command_network_rm, &command_network_prune,
 	&command_volume_prune, &command_events,	       &command_port,	      &command_system_check, &command_system_df,    &command_system_prune,
-	&command_completion,   &command_system_restore, &command_stats,	&command_cp, &command_diff, &command_export, &command_commit,
+	&command_completion,   &command_system_restore, &command_system_down, &command_stats,	&command_cp, &command_diff, &command_export, &command_commit,
 };
 
 /* docker's other names for the same rows; the first one in a group is the one that its help shows */

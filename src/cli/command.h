@@ -97,5 +97,5 @@ extern const struct command command_run, command_create, command_start, command_
 	command_network_create, command_network_connect, command_network_disconnect, command_network_ls, command_network_inspect, command_network_rm, command_network_prune,
 	command_volume_rm, command_posture, command_version, command_info, command_pause, command_unpause, command_rename, command_top, command_update,
 	command_container_prune, command_image_prune, command_volume_prune, command_events, command_port, command_system_check, command_system_df, command_system_prune,
-	command_completion, command_system_restore, command_stats, command_cp, command_diff, command_export,
+	command_completion, command_system_restore, command_system_down, command_stats, command_cp, command_diff, command_export,
 	command_commit;

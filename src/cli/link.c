@@ -21,13 +21,15 @@ static int connect_unix(const char *path)
 	return take_fd(&fd);
 }
 
+#define HOST_EMBEDDED "embedded"
+
 static int connect_host(const char *host, struct err *err)
 {
 	const char *path = str_after(host, "unix://");
 	if (!path && *host == '/')
 		path = host;
 	if (!path || *path != '/')
-		return err_set(err, ERR_INVALID, "host '%.200s' cannot be used: this version takes unix:///PATH only", host);
+		return err_set(err, ERR_INVALID, "host '%.200s' cannot be used: it is unix:///PATH, or " HOST_EMBEDDED, host);
 	int fd = connect_unix(path);
 	if (fd < 0) {
 		return err_set(err, ERR_SYSTEM, "cannot connect to the engine at unix://%.200s: %s: is cofferd running?", path, strerrordesc_np(-fd));
@@ -110,9 +112,18 @@ static int connect_default(struct cli *cli, struct err *err)
 		       strerrordesc_np(-fd));
 }
 
+static int connect_named(struct cli *cli, struct err *err)
+{
+	if (!str_eq(cli->host, HOST_EMBEDDED))
+		return connect_host(cli->host, err);
+	if (!cli->embedded || geteuid() != 0)
+		return err_set(err, ERR_DENIED, "host '%s': an engine of the command's own is root's", cli->host);
+	return connect_embedded(cli, err);
+}
+
 int link_open(struct cli *cli, struct http_conn **ret, struct err *err)
 {
-	_cleanup_close_ int fd = cli->host ? connect_host(cli->host, err) : connect_default(cli, err);
+	_cleanup_close_ int fd = cli->host ? connect_named(cli, err) : connect_default(cli, err);
 	if (fd < 0)
 		return fd;
 	struct http_conn *c = http_conn_new(fd);

@@ -258,3 +258,13 @@ int container_name_new(struct engine *e, const char *tenant, char *buf, size_t s
 	}
 	return err_set(err, ERR_QUOTA, "no free name was found: give one with --name");
 }
+
+int container_ids(struct engine *e, const char *tenant, bool due, char ***ret, struct err *err)
+{
+	_cleanup_stmt_ struct db_stmt *st = NULL;
+	int rc = db_query(e->db, &st, err, due ? "SELECT id FROM container WHERE restart_due_ns>0 AND ?1 IS NULL" : "SELECT id FROM container WHERE ?1 IS NULL OR tenant=?1", "s", tenant);
+	while (rc >= 0 && (rc = db_step(st, err)) > 0)
+		if (strv_push(ret, db_text(st, 0)) < 0)
+			rc = err_oom(err);
+	return MIN(rc, 0);
+}

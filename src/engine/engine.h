@@ -226,6 +226,10 @@ int engine_reap(struct engine *e, const char *id, struct err *err);
 void engine_restarter(struct engine *e, int stop_fd);
 /** engine_restore() - what a daemon does at its start, for a host without one: starts what the policies want up. Writes {"Restarted":[ids]}. */
 int engine_restore(struct engine *e, const struct caller *c, struct json_writer *w, struct err *err);
+/** engine_down() - for a machine that goes down: stop whatever runs, each with its own signal and time (@timeout_s as for engine_stop()); its policy is
+ *  carried out at the next boot, and until then nothing is started. engine_restore() and a daemon's start take that back. Writes {"Stopped":[ids]}. One that
+ *  cannot be stopped is an error once all others are. */
+int engine_down(struct engine *e, const struct caller *c, int timeout_s, struct json_writer *w, struct err *err);
 /** engine_restart_wait() - `coffer restart-wait ID`: sleep until @id is due. The caller's process goes on as a child of itself, and has no other thread.
  *  Return: 1 it is due: open an engine and call engine_restart_due(); 0 there is nothing to do; -errno. */
 int engine_restart_wait(const char *run_dir, const char *id);

@@ -107,6 +107,8 @@ void container_done(struct container *c);
 int container_find(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err);
 /** container_resolve() - the id alone. Return as container_find(). */
 int container_resolve(struct engine *e, const char *tenant, const char *ref, char ret[ID_LEN + 1], struct err *err);
+/** container_ids() - of @tenant's containers, NULL: of all; @due: those alone whose restart is due at some time. *@ret: owned strv, appended to. */
+int container_ids(struct engine *e, const char *tenant, bool due, char ***ret, struct err *err);
 /** container_load() - by full id, any tenant. Return: 1, 0 gone, <0. */
 int container_load(struct engine *e, const char *id, struct container *ret, struct err *err);
 /** containers_load() - every row of @tenant, newest first. *@ret: for containers_free(), *@ret_n of them. */
@@ -215,8 +217,8 @@ void restart_forget(struct engine *e, const char *id);
 /** restart_look() - @c is said to be restarting: is somebody at it? Carries on where that one was killed; a restart that the machine's going down cut off
  *  is off until the daemon starts. Return: 0, *@ret brought up to date. */
 int restart_look(struct engine *e, struct container *c, bool locked, struct run_info *ret, struct err *err);
-/** restart_cancel() - call the restart of @id off. Return: 1 done, 0 there was none, <0. */
-int restart_cancel(struct engine *e, const char *id, struct err *err);
+/** restart_cancel() - call the restart of @id off: by hand, or @cut off by the machine's going down. Return: 1 done, 0 there was none, <0. */
+int restart_cancel(struct engine *e, const char *id, bool cut, struct err *err);
 /** restart_cancel_locked() - the same with the lock held. */
 int restart_cancel_locked(struct engine *e, struct container *c, struct err *err);
 /** restart_row_started() - @c is being started: no restart is due, and its next end is judged anew. Writes the row only when that changes it. */
@@ -234,6 +236,16 @@ int restarts_open(struct engine *e, bool make);
 int restart_now(struct engine *e, const char *id, struct err *err);
 /** restart_plan() - what a daemon's start means for @c: due now if the policy says so. Return: 1 due, 0 not, <0. */
 int restart_plan(struct engine *e, const char *id, struct err *err);
+
+/* The machine's going down in good order (down.c) */
+
+bool down_is_under_way(struct engine *e);
+/** down_refuse() - ERR_CONFLICT for a start while it is under way. */
+int down_refuse(struct engine *e, struct err *err);
+/** down_take_back() - Return: whether it was under way. */
+bool down_take_back(struct engine *e);
+/** stop_for_down() - end @id's run, or call its restart off, such that its policy counts again at the next boot. Return: 1 done, 0 it was not up, <0. */
+int stop_for_down(struct engine *e, const char *id, int timeout_s, struct err *err);
 
 /* Talking to a monitor (link.c) */
 

@@ -191,7 +191,7 @@ int restart_cancel_locked(struct engine *e, struct container *c, struct err *err
 	return 1;
 }
 
-int restart_cancel(struct engine *e, const char *id, struct err *err)
+int restart_cancel(struct engine *e, const char *id, bool cut, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
 	struct run_info info;
@@ -204,7 +204,10 @@ int restart_cancel(struct engine *e, const char *id, struct err *err)
 	rc = rc < 0 ? rc : state_peek(e, &c, &info, err);
 	if (rc < 0 || info.state != RUN_RESTARTING)
 		return MIN(rc, 0);
-	c.by_hand = true;
+	if (cut)
+		c.state = ROW_CUT;
+	else
+		c.by_hand = true;
 	return restart_cancel_locked(e, &c, err);
 }
 
@@ -248,7 +251,10 @@ int restart_now(struct engine *e, const char *id, struct err *err)
 		rc = reap_locked(e, &c, err); /* a start of it was cut off: judged anew */
 	else if (rc >= 0 && info.state == RUN_RESTARTING) {
 		fault_mark("engine.restart.due");
-		rc = start_again(e, &c, lock, err);
+		if (!down_is_under_way(e))
+			return MIN(start_again(e, &c, lock, err), 0);
+		c.state = ROW_CUT;
+		rc = restart_cancel_locked(e, &c, err);
 	}
 	return MIN(rc, 0);
 }

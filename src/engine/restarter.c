@@ -278,16 +278,6 @@ static void dispatcher_done(struct dispatcher *d)
 
 /* Every container */
 
-static int all_ids(struct engine *e, const char *tenant, bool due, char ***ret, struct err *err)
-{
-	_cleanup_stmt_ struct db_stmt *st = NULL;
-	int rc = db_query(e->db, &st, err, due ? "SELECT id FROM container WHERE restart_due_ns>0 AND ?1 IS NULL" : "SELECT id FROM container WHERE ?1 IS NULL OR tenant=?1", "s", tenant);
-	while (rc >= 0 && (rc = db_step(st, err)) > 0)
-		if (strv_push(ret, db_text(st, 0)) < 0)
-			rc = err_oom(err);
-	return MIN(rc, 0);
-}
-
 /* One container at a daemon's start: reaped if it died unseen, adopted if it runs, planned if its policy says so. Return: 1 planned, 0, <0. */
 static int restore_one(struct engine *e, const char *id, bool adopt, struct err *err)
 {
@@ -306,7 +296,7 @@ static void restore_all(struct engine *e)
 {
 	_cleanup_strv_ char **ids = NULL;
 	struct err err = {0};
-	if (all_ids(e, NULL, /* due= */ false, &ids, &err) < 0)
+	if (container_ids(e, NULL, /* due= */ false, &ids, &err) < 0)
 		log_error("restoring containers: %s", err.msg);
 	STRV_FOREACH(id, ids)
 		if (restore_one(e, id, /* adopt= */ true, &err) < 0)
@@ -317,12 +307,12 @@ int engine_restore(struct engine *e, const struct caller *caller, struct json_wr
 {
 	_cleanup_strv_ char **ids = NULL;
 	struct dispatcher d;
-	int rc = all_ids(e, caller->tenant, /* due= */ false, &ids, err);
+	int rc = container_ids(e, caller->tenant, /* due= */ false, &ids, err);
 	if (rc < 0)
 		return rc;
 	jw_obj(w, NULL);
 	jw_arr(w, "Restarted");
-	if (!restarter_is_there(e)) /* else it has done so at its start */
+	if (down_take_back(e) || !restarter_is_there(e)) /* else it has done so at its start */
 		STRV_FOREACH(id, ids) {
 			rc = restore_one(e, id, /* adopt= */ false, err);
 			if (rc < 0)
@@ -377,7 +367,7 @@ static int watch_plans(struct engine *e, struct dirwatch *w)
 static void hand_back(struct engine *e)
 {
 	_cleanup_strv_ char **ids = NULL;
-	(void) all_ids(e, NULL, /* due= */ true, &ids, NULL); /* the next engine that looks carries on, too */
+	(void) container_ids(e, NULL, /* due= */ true, &ids, NULL); /* the next engine that looks carries on, too */
 	STRV_FOREACH(id, ids)
 		restarter_spawn(e, id);
 }
@@ -394,6 +384,7 @@ void engine_restarter(struct engine *e, int stop_fd)
 			log_error("carrying out restart policies: %s", strerrordesc_np(-r));
 		return;
 	}
+	(void) down_take_back(e); /* a daemon's start is a beginning */
 	restore_all(e);
 	while (dispatcher_wait(&d, &watch, stop_fd, dispatch(&d)))
 		continue;

@@ -220,7 +220,8 @@ static int start_locked(struct engine *e, const struct caller *caller, struct co
 		return rc;
 	if (info.state == RUN_RUNNING || info.state == RUN_RESTARTING)
 		return err_set(err, ERR_NOT_MODIFIED, "container %s is already started", c->name);
-	return start_stopped(e, caller, c, lock, /* again= */ false, err);
+	rc = down_refuse(e, err);
+	return rc < 0 ? rc : start_stopped(e, caller, c, lock, /* again= */ false, err);
 }
 
 int engine_start(struct engine *e, const struct caller *caller, const char *ref, struct err *err)

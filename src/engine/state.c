@@ -161,8 +161,11 @@ int keep_mark(struct engine *e, const char *id, struct err *err)
 /* The row as the end left it. @ret_restart: see restart_hand_over(). */
 static int save_end(struct engine *e, struct container *c, bool cut, int *ret_restart, struct err *err)
 {
+	bool down = !cut && down_is_under_way(e);
 	c->restart_due_ns = 0;
-	if (!cut) /* else the daemon's start decides */
+	if (down && !c->by_hand)
+		c->state = ROW_CUT;
+	if (!cut && !down) /* else the daemon's start decides */
 		restart_judge(c);
 	_cleanup_close_ int fd = c->restart_due_ns ? restart_open(e, c, err) : -EBADF;
 	if (c->restart_due_ns && fd < 0)

@@ -177,7 +177,7 @@ static int stop_once(struct engine *e, const struct caller *caller, const char *
 	if (rc < 0)
 		return rc;
 	if (info.state == RUN_RESTARTING)
-		rc = restart_cancel(e, c.id, err);
+		rc = restart_cancel(e, c.id, /* cut= */ false, err);
 	else if (info.state == RUN_RUNNING)
 		rc = stop_running(e, &c, timeout_s, signal, err);
 	else
@@ -202,6 +202,37 @@ int engine_stop(struct engine *e, const struct caller *caller, const char *ref, 
 	return stop_container(e, caller, ref, timeout_s, signal, /* event= */ true, err);
 }
 
+int stop_for_down(struct engine *e, const char *id, int timeout_s, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	struct run_info info;
+	int rc = container_load(e, id, &c, err);
+	if (rc <= 0)
+		return rc; /* gone meanwhile, as below */
+	rc = state_read(e, &c, /* locked= */ false, &info, err);
+	if (rc >= 0 && info.state != RUN_RUNNING && info.starting)
+		rc = await_start(e, &c, &info, err);
+	if (rc < 0)
+		return rc == -ENOENT || err->kind == ERR_NOT_FOUND ? 0 : rc;
+	if (info.state == RUN_RESTARTING)
+		return restart_cancel(e, c.id, /* cut= */ true, err);
+	if (info.state != RUN_RUNNING)
+		return 0;
+	int sig = stop_signal(c.req, NULL, err);
+	if (sig < 0)
+		return sig;
+	_cleanup_close_ int link = link_connect(e, c.id, err);
+	rc = link;
+	if (link >= 0) {
+		tell_signal(e, &c, sig);
+		rc = kill_and_wait(e, &c, link, sig, stop_timeout_ms(c.req, timeout_s), err);
+	}
+	if (rc < 0)
+		return is_down(e, c.id) ? 1 : rc; /* it has ended by itself at this moment */
+	event_container(e, &c, "stop", NULL);
+	return 1;
+}
+
 int engine_kill(struct engine *e, const struct caller *caller, const char *ref, const char *signal, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
@@ -211,7 +242,7 @@ int engine_kill(struct engine *e, const struct caller *caller, const char *ref, 
 	struct run_info info;
 	int rc = run_find(e, caller, ref, &c, &info, err);
 	if (rc >= 0 && info.state == RUN_RESTARTING)
-		return MIN(restart_cancel(e, c.id, err), 0);
+		return MIN(restart_cancel(e, c.id, /* cut= */ false, err), 0);
 	if (rc >= 0 && info.state != RUN_RUNNING)
 		return err_set(err, ERR_CONFLICT, "cannot kill container: %.128s: container %s is not running", ref, c.id);
 	rc = rc < 0 ? rc : restart_mark(e, &c, sig == SIGKILL || sig == stop_signal(c.req, NULL, NULL), err);

@@ -156,6 +156,7 @@ FILES = [
 AFTERWARDS = [  # what happens to a container when no command is under way
     Op("policy", "run", "-d", "--restart", "on-failure:1", *FLAGS, "IMAGE", "false", victims="self daemon monitor", until=lambda s: s["Status"] == "exited"),
     Op("policy cut", "stop", "xx", before="restarting", victims="self cli daemon"),
+    Op("down", "system", "down", "-t", "0", before="running", victims="self cli daemon"),
     Op("health", "run", "-d", "--health-cmd", "true", "--health-interval", "100ms", *FLAGS, *SLEEP, victims="self daemon monitor creator", until=lambda s: s["Health"]["Status"] == "healthy"),
 ]
 IMAGES = [
@@ -426,6 +427,8 @@ class FaultTest(daemon.DaemonTest):
         # an attach of who was killed before the start is forgotten when the next one comes
         if self.daemon and point != "cli.run.attached" and not coffer.wait_until(lambda: not self.busy(), PATIENCE, 0.002):
             self.fail(f"the daemon still answers after {PATIENCE} s")
+        if op.name == "down":
+            self.coffer("system", "restore")
         self.remember()
         error = []
 

@@ -809,7 +809,7 @@ class UsageTest(CliTest):
                 self.assertIn("Examples:", p.stdout)
 
     def test_hosts(self):
-        for host, words in (("tcp://1.2.3.4:5", "unix:///PATH only"), ("unix:///nonexistent/s", "is cofferd running?")):
+        for host, words in (("tcp://1.2.3.4:5", "it is unix:///PATH, or embedded"), ("unix:///nonexistent/s", "is cofferd running?")):
             p = subprocess.run([self.program, "ps"], capture_output=True, text=True, env=self.env(COFFER_HOST=host))
             self.assertEqual(p.returncode, 1)
             self.assertIn(words, p.stderr)

@@ -42,7 +42,7 @@ def install():
     for program in coffer.PROGRAMS:
         shutil.copy2(os.path.join(stage.libexec, program), LIBEXEC)
     units = os.path.join(coffer.SOURCE, "share", "systemd")
-    for unit in ("cofferd.service", "cofferd.socket", "coffer-restore.service"):
+    for unit in ("cofferd.service", "cofferd.socket", "coffer-restore.service", "coffer-containers.service"):
         with open("/etc/systemd/system/" + unit, "w") as f:
             f.write(coffer.read_text(os.path.join(units, unit)).replace("@BINDIR@", BIN))
     for kind, command in (("sysusers", "systemd-sysusers"), ("tmpfiles", "systemd-tmpfiles")):

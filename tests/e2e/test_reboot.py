@@ -16,6 +16,7 @@ HOST = False
 VM = "reboot"
 BOOT = os.environ.get("COFFER_VM_BOOT")
 NOTES = "/var/lib/coffer-test.json"
+SAVES = "echo up >>/ups; trap 'sleep 1; echo saved >>/ups; exit 0' TERM; while :; do sleep 0.2; done"  # it needs its time
 STAYS = "echo up >>/ups; while :; do sleep 0.2; done"  # a pid 1 without a trap: what systemd sends everybody at the end does not end it
 # name: (policy, whether it is stopped by hand before, whether it is up again)
 FATES = {
@@ -25,6 +26,7 @@ FATES = {
     "unless-stopped": ("unless-stopped", True, False),
     "failure": ("on-failure", False, True),
     "none": ("no", False, False),
+    "saves": ("unless-stopped", False, True),
 }
 
 
@@ -42,16 +44,12 @@ class Reboot(unittest.TestCase):
 
     def before(self):
         units.install()
-        units.sh("systemctl", "enable", "--now", "cofferd.socket", "cofferd.service")
+        units.sh("systemctl", "enable", "--now", "cofferd.socket", "cofferd.service", "coffer-containers.service")
         run("load", "-i", images.starter("busybox"))
         for name, (policy, stopped, _) in FATES.items():
-            run("run", "-d", "--name", name, "--network", "none", "--restart", policy, "--health-cmd", "true", "--health-interval", "1s", "busybox", "sh", "-c", STAYS)
+            run("run", "-d", "--name", name, "--network", "none", "--restart", policy, "--health-cmd", "true", "--health-interval", "1s", "--stop-timeout", "60" if name == "saves" else "1", "busybox", "sh", "-c", SAVES if name == "saves" else STAYS)
             if stopped:
                 run("stop", "-t", "0", name)
-        # what ignores SIGTERM, as such containers do, holds up a machine's end for that long: 90 s by default
-        with open("/etc/systemd/system.conf.d/stop.conf", "w") as f:
-            f.write("[Manager]\nDefaultTimeoutStopSec=5s\n")
-        units.sh("systemctl", "daemon-reexec")
         notes = {name: {"ids": field(name, "{{json .IdMappings}}"), "boot": coffer.read_text("/proc/sys/kernel/random/boot_id")} for name in FATES}
         with open(NOTES, "w") as f:
             json.dump(notes, f)
@@ -69,7 +67,7 @@ class Reboot(unittest.TestCase):
         for name, (policy, stopped, again) in FATES.items():
             self.assertEqual(field(name, "{{json .IdMappings}}"), notes[name]["ids"], f"{name} has moved to other ids")
             if again:
-                self.assertEqual(run("exec", name, "cat", "/ups"), "up\n" * 2, "its own files are there")
+                self.assertEqual(run("exec", name, "cat", "/ups"), "up\nsaved\nup\n" if name == "saves" else "up\nup\n", "its own files are there")
                 self.assertTrue(coffer.wait_until(lambda name=name: field(name, "{{.State.Health.Status}}") == "healthy", 30, 0.5))
             elif not stopped:
                 self.assertEqual(field(name, "{{.State.Status}} {{.State.ExitCode}}"), "exited 137")

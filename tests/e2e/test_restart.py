@@ -128,6 +128,35 @@ class Policies:
         self.go(name)
         self.until_status(name, "exited")
 
+    # -- the machine's end ----------------------------------------------------------------------------------------
+
+    def test_down_and_up_again(self):
+        """`system down`: each gets its own signal and time, no end of it counts as one by hand, nothing starts until it is taken back."""
+        saves = "trap 'sleep 0.3; echo saved; exit 4' USR1; echo up; while :; do sleep 0.02; done"
+        again = {self.up(policy, "--stop-signal", "USR1", script=saves) for policy in ("always", "unless-stopped", "on-failure")}
+        stays = {self.up("no", "--stop-signal", "USR1", script=saves)}
+        for name in again | stays:
+            self.until(lambda name=name: self.coffer("logs", name).out == "up\n")
+        by_hand = self.up("unless-stopped", script=self.STAYS)
+        self.coffer("stop", "-t", "0", by_hand)
+        waits = self.waiting(policy="unless-stopped")
+        flaps = self.up("always")
+        ids = {name: self.field(name, "{{.Id}}") for name in again | stays | {waits, flaps, by_hand}}
+        told = self.coffer("system", "down").lines
+        self.assertEqual(set(told) - {ids[flaps]}, {ids[name] for name in again | stays | {waits}})  # the one that flaps may have been between two states
+        for name in again | stays:
+            self.assertEqual((self.status(name), self.field(name, "{{.State.ExitCode}}"), self.coffer("logs", name).out), ("exited", "4", "up\nsaved\n"))
+        for what in (("start", by_hand), ("restart", by_hand), ("run", "--rm", "--network", "none", self.IMAGE, "true")):
+            self.assertIn("the machine is going down", self.coffer(*what, check=False).err)
+        self.assertEqual(self.row("SELECT count(*) FROM container WHERE restart_due_ns>0"), [(0,)])
+        self.assertEqual(self.coffer("ps", "-q").out, "")
+        up = {self.field(i, "{{.Name}}")[1:] for i in self.coffer("system", "restore").lines}
+        self.assertEqual(up, again | {waits, flaps})
+        for name in again | {waits}:
+            self.until_status(name, "running")
+        self.assertEqual(self.status(by_hand), "exited")
+        self.assertEqual(self.coffer("run", "--rm", "--network", "none", self.IMAGE, "echo", "well").word, "well")
+
     # -- by hand ------------------------------------------------------------------------------------------------
 
     def test_ends_by_hand(self):
@@ -387,6 +416,21 @@ class Embedded(Policies, coffer.CofferTest):
         self.assertEqual(names, {name for name, (_, _, again) in self.FATES.items() if again} | {"waits"})
         self.assertFates()
         self.assertEqual(self.coffer("system", "restore").out, "")
+
+
+    def test_an_engine_of_its_own_beside_a_daemon(self):
+        d = daemon.Daemon([self.stage.cofferd], self.env, os.path.join(self.scratch, "cofferd.log"), os.path.join(self.run_dir, "coffer.sock")).ready()
+        try:
+            name = self.up("no", script=self.STAYS)
+            cid = self.field(name, "{{.Id}}")
+            os.kill(d.proc.pid, signal.SIGSTOP)  # it answers nobody
+            self.assertEqual(self.coffer("--host", "embedded", "system", "down", "-t", "0").lines, [cid])
+            os.kill(d.proc.pid, signal.SIGCONT)
+            self.assertEqual(self.status(name), "exited")
+            self.assertEqual(self.coffer("system", "restore").out, "")
+        finally:
+            os.kill(d.proc.pid, signal.SIGCONT)
+            d.stop()
 
 
 class WithDaemon(Policies, daemon.DaemonTest):
