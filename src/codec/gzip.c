@@ -35,10 +35,10 @@ static int deflate_some(z_stream *z, int flush, unsigned char *buf, int out)
 	return 0;
 }
 
-int gzip_fd(int in, int out)
+static int compress_fd(int in, int out, int level, const atomic_bool *cancel)
 {
 	z_stream z = {0};
-	if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, WINDOW_GZIP, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, level, Z_DEFLATED, WINDOW_GZIP, MEMORY_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
 		return -ENOMEM;
 	_cleanup_free_ unsigned char *from = malloc(CHUNK), *to = malloc(CHUNK);
 	int r = from && to ? 0 : -ENOMEM;
@@ -47,10 +47,20 @@ int gzip_fd(int in, int out)
 		n = read_some(in, from, CHUNK);
 		z.next_in = from;
 		z.avail_in = n > 0 ? (uInt) n : 0;
-		r = n < 0 ? (int) n : deflate_some(&z, n == 0 ? Z_FINISH : Z_NO_FLUSH, to, out);
+		r = cancel && atomic_load(cancel) ? -ECANCELED : n < 0 ? (int) n : deflate_some(&z, n == 0 ? Z_FINISH : Z_NO_FLUSH, to, out);
 	}
 	(void) deflateEnd(&z); /* only says whether input was left over */
 	return r;
+}
+
+int gzip_fd(int in, int out)
+{
+	return compress_fd(in, out, Z_BEST_SPEED, NULL);
+}
+
+int gzip_fd_small(int in, int out, const atomic_bool *cancel)
+{
+	return compress_fd(in, out, Z_DEFAULT_COMPRESSION, cancel);
 }
 
 struct gunzip {

@@ -4,12 +4,15 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "base/macro.h"
 
 /** gzip_fd() - compress what is left of @in into @out, as one member, for speed. Return: 0 or -errno. */
 int gzip_fd(int in, int out);
+/** gzip_fd_small() - the same as small as gzip makes it by default; the same bytes each time. @cancel: true ends it with -ECANCELED; NULL: never. */
+int gzip_fd_small(int in, int out, const atomic_bool *cancel);
 
 struct gunzip;
 /** gunzip_new() - read the gzip file @fd (borrowed) from its beginning. Return: 0 or -ENOMEM. */

@@ -272,7 +272,7 @@ struct push_request {
 	const char *name, *tag;   /* @tag "" or NULL with a bare name: every tag of the repository */
 	const char *platform;     /* docker's JSON {"os","architecture","variant"}; the image must be of it; NULL: whatever it is of */
 	const struct registry_auth *auth;
-	const atomic_bool *cancel;
+	atomic_bool *cancel;      /* borrowed; true ends it; set when it fails */
 	const struct image_progress *progress;
 	void (*pushed)(void *ctx, const char *tag, const char *digest, uint64_t size); /* with @progress's ctx: one is done */
 };

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Push: an image of the store goes to a registry. */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "engine/events.h"
 #include "engine/internal.h"
 #include "image/parts.h"
 #include "registry/registry.h"
 
-enum { PLATFORM_MAX = 1000 };
+enum { PLATFORM_MAX = 1000, SENDERS = 5 /* docker's max-concurrent-uploads */, LENDERS_MAX = 4 };
 
 struct push {
 	struct engine *e;
@@ -19,7 +21,11 @@ struct push {
 	struct image_parts parts;    /* owned */
 	struct registry *reg;        /* owned */
 	struct registry_conn *conn;  /* owned */
-	const struct image_part *at; /* borrowed; the blob under way */
+	char **lenders;              /* owned; paths of repositories of the same registry that may have some of the layers */
+	pthread_mutex_t lock;        /* of the progress, and what follows */
+	size_t left;                 /* layers that nobody has taken yet: 1 to this */
+	bool changed;                /* a layer was compressed: the manifest is to be made anew */
+	struct err first;            /* the failure that stopped the rest; ERR_NONE: none */
 };
 
 static void report(struct push *p, const char *digest, const char *status, uint64_t current, uint64_t total)
@@ -27,78 +33,204 @@ static void report(struct push *p, const char *digest, const char *status, uint6
 	char id[16] = "";
 	if (digest)
 		(void) snprintf(id, sizeof(id), "%.12s", digest + strlen("sha256:"));
+	(void) pthread_mutex_lock(&p->lock);
 	if (p->req->progress)
 		p->req->progress->fn(p->req->progress->ctx, id, status, current, total);
+	(void) pthread_mutex_unlock(&p->lock);
 }
+
+/* Who sends one blob. */
+struct sender {
+	struct push *p;
+	struct registry_conn *conn; /* owned unless it is the push's own */
+	char id[DIGEST_TEXT_MAX];   /* what the blob is called in the progress: as it lies here */
+	uint64_t size;
+	pthread_t thread;
+	bool running;
+};
 
 static void on_sent(void *ctx, uint64_t current)
 {
-	struct push *p = ctx;
-	report(p, p->at->digest, "Pushing", current, p->at->size);
+	struct sender *s = ctx;
+	report(s->p, s->id, "Pushing", current, s->size);
 }
 
-/* Another repository of the same registry that this very image has a name in: the registry may have the blob there. Return: path, NULL: none. */
-static char *other_repository(const struct push *p)
+/* Which repositories may lend */
+
+/* "registry.example/a/b" of another repository of the same registry: "a/b". */
+static const char *path_beside(const struct push *p, const char *name)
 {
-	for (int digests = 0; digests < 2; digests++)
-		STRV_FOREACH(name, digests ? p->image->digests : p->image->refs) {
-			struct image_ref ref = {0};
-			char *path = NULL;
-			if (image_ref_parse(name, &ref, NULL) >= 0 && str_eq(ref.domain, p->ref.domain) && !str_eq(ref.path, p->ref.path))
-				path = strdup(ref.path);
-			image_ref_done(&ref);
-			if (path)
-				return path;
+	const char *path = str_after(name, p->ref.domain);
+	return path && *path == '/' && !str_eq(path + 1, p->ref.path) ? path + 1 : NULL;
+}
+
+static int find_lenders(struct push *p, struct err *err)
+{
+	for (size_t i = 1; i < p->parts.n; i++) {
+		_cleanup_strv_ char **names = NULL;
+		int rc = image_blob_names(p->e->images, p->caller->tenant, p->parts.blobs[i].digest, &names, err);
+		if (rc < 0)
+			return rc;
+		STRV_FOREACH(name, names) {
+			const char *path = path_beside(p, name);
+			if (path && strv_len(p->lenders) < LENDERS_MAX && !strv_has(p->lenders, path) && strv_push(&p->lenders, path) < 0)
+				return err_oom(err);
 		}
-	return NULL;
+	}
+	return 0;
 }
 
-/* Return: 1 the registry has it now. */
-static int mount(struct push *p, const struct image_part *b, struct err *err)
+/* @blob: as it lies here; @digest: as it goes out. Return: 1 the registry has it now. */
+static int mount(struct sender *s, const char *blob, const char *digest, struct err *err)
 {
-	_cleanup_free_ char *from = other_repository(p);
+	_cleanup_strv_ char **names = NULL;
 	char line[400];
-	int rc = from ? registry_blob_mount(p->conn, b->digest, from, err) : 0;
-	if (rc > 0) {
-		(void) snprintf(line, sizeof(line), "Mounted from %.300s", from);
-		report(p, b->digest, line, 0, 0);
+	int rc = s->p->lenders ? image_blob_names(s->p->e->images, s->p->caller->tenant, blob, &names, err) : 0;
+	STRV_FOREACH(name, names) {
+		const char *path = path_beside(s->p, name);
+		if (rc != 0 || !path || !strv_has(s->p->lenders, path))
+			continue;
+		rc = registry_blob_mount(s->conn, digest, path, err);
+		if (rc > 0) {
+			(void) snprintf(line, sizeof(line), "Mounted from %.300s", path);
+			report(s->p, s->id, line, 0, 0);
+		}
 	}
 	return rc;
 }
 
-static int upload(struct push *p, const struct image_part *b, struct err *err)
+/* Sending */
+
+static int upload(struct sender *s, const char *digest, int fd, uint64_t size, struct err *err)
 {
-	const struct registry_progress progress = {.fn = on_sent, .ctx = p};
-	uint64_t size;
-	_cleanup_close_ int fd = image_blob_open(p->e->images, b->digest, &size, err);
-	if (fd < 0)
-		return fd;
-	if (size != b->size)
-		return err_set(err, ERR_CORRUPT, "blob %s was changed on disk", b->digest);
-	p->at = b;
-	on_sent(p, 0);
-	int rc = registry_upload(p->conn, b->digest, fd, size, &progress, err);
+	const struct registry_progress progress = {.fn = on_sent, .ctx = s};
+	s->size = size;
+	on_sent(s, 0);
+	int rc = registry_upload(s->conn, digest, fd, size, &progress, err);
 	if (rc >= 0)
-		report(p, b->digest, "Pushed", 0, 0);
+		report(s->p, s->id, "Pushed", 0, 0);
 	return rc;
 }
 
-static int push_blob(struct push *p, const struct image_part *b, struct err *err)
+/* Return: 1 the registry has it, or has it now. */
+static int is_there(struct sender *s, const char *blob, const char *digest, struct err *err)
 {
-	int rc = registry_blob_exists(p->conn, b->digest, err);
+	int rc = registry_blob_exists(s->conn, digest, err);
 	if (rc > 0)
-		report(p, b->digest, "Layer already exists", 0, 0);
-	rc = rc == 0 ? mount(p, b, err) : rc;
-	return rc == 0 ? upload(p, b, err) : MIN(rc, 0);
+		report(s->p, s->id, "Layer already exists", 0, 0);
+	return rc == 0 ? mount(s, blob, digest, err) : rc;
+}
+
+static int send_as_it_is(struct sender *s, const struct image_part *b, struct err *err)
+{
+	uint64_t size;
+	int rc = is_there(s, b->digest, b->digest, err);
+	if (rc != 0)
+		return MIN(rc, 0);
+	_cleanup_close_ int fd = image_blob_open(s->p->e->images, b->digest, &size, err);
+	if (fd < 0)
+		return fd;
+	return size == b->size ? upload(s, b->digest, fd, size, err) : err_set(err, ERR_CORRUPT, "blob %s was changed on disk", b->digest);
+}
+
+static int replace(struct push *p, size_t i, const struct image_packed *k, struct err *err)
+{
+	(void) pthread_mutex_lock(&p->lock);
+	int rc = image_parts_replace(&p->parts, i, k, err);
+	p->changed = true;
+	(void) pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
+/* If the registry has what it came to the last time, nothing is compressed. */
+static int send_packed(struct sender *s, size_t i, const struct image_part *b, struct err *err)
+{
+	struct image_packed k, before = {""};
+	int rc = image_packed_find(s->p->e->images, s->p->caller->tenant, b->digest, &before, err);
+	k = before;
+	rc = rc > 0 ? is_there(s, b->digest, k.digest, err) : rc;
+	if (rc > 0)
+		return replace(s->p, i, &k, err);
+	_cleanup_close_ int fd = rc < 0 ? rc : image_pack(s->p->e->images, s->p->caller->tenant, b->digest, s->p->req->cancel, &k, err);
+	if (fd < 0)
+		return fd;
+	rc = str_eq(k.digest, before.digest) ? 0 : is_there(s, b->digest, k.digest, err);
+	rc = rc == 0 ? upload(s, k.digest, fd, k.size, err) : MIN(rc, 0);
+	return rc < 0 ? rc : replace(s->p, i, &k, err);
+}
+
+static int send_part(struct sender *s, size_t i, struct err *err)
+{
+	const struct image_part *b = &s->p->parts.blobs[i];
+	(void) str_copy(s->id, sizeof(s->id), b->digest);
+	return s->p->parts.made && i > 0 && image_part_is_plain(b) ? send_packed(s, i, b, err) : send_as_it_is(s, b, err);
+}
+
+/* Nothing that is under way is of use any more. */
+static void fail(struct push *p, const struct err *err)
+{
+	(void) pthread_mutex_lock(&p->lock);
+	if (p->first.kind == ERR_NONE && err->sys != -ECANCELED)
+		p->first = *err;
+	(void) pthread_mutex_unlock(&p->lock);
+	atomic_store(p->req->cancel, true);
+}
+
+static size_t take_next(struct push *p)
+{
+	(void) pthread_mutex_lock(&p->lock);
+	size_t i = p->left;
+	p->left -= i > 0;
+	(void) pthread_mutex_unlock(&p->lock);
+	return i;
+}
+
+static void *sender_main(void *arg)
+{
+	struct sender *s = arg;
+	struct err err;
+	int rc = 0;
+	for (size_t i; rc >= 0 && (i = take_next(s->p)) > 0;)
+		rc = send_part(s, i, &err);
+	if (rc < 0)
+		fail(s->p, &err);
+	return NULL;
+}
+
+/* Every layer, several at once; this thread is one of the senders. */
+static int send_layers(struct push *p, struct err *err)
+{
+	struct sender v[SENDERS];
+	size_t n = MIN(p->left, (size_t) SENDERS);
+	for (size_t i = 0; i < n; i++) {
+		v[i] = (struct sender) {.p = p, .conn = i == 0 ? p->conn : registry_connect(p->reg)};
+		v[i].running = i > 0 && v[i].conn && pthread_create(&v[i].thread, NULL, sender_main, &v[i]) == 0; /* fewer do as well */
+	}
+	if (n > 0)
+		(void) sender_main(&v[0]);
+	for (size_t i = 1; i < n; i++) {
+		if (v[i].running)
+			(void) pthread_join(v[i].thread, NULL); /* fails only for a thread that is none */
+		(void) registry_disconnect(v[i].conn);
+	}
+	if (p->first.kind == ERR_NONE && !atomic_load(p->req->cancel))
+		return 0;
+	if (p->first.kind == ERR_NONE)
+		(void) err_set(&p->first, ERR_SYSTEM, "cancelled");
+	*err = p->first;
+	return err->sys;
 }
 
 static int push_parts(struct push *p, struct err *err)
 {
-	int rc = 0;
+	struct sender config = {.p = p, .conn = p->conn};
 	for (size_t i = 1; i < p->parts.n; i++)
 		report(p, p->parts.blobs[i].digest, "Preparing", 0, 0);
-	for (size_t i = p->parts.n; rc >= 0 && i > 0; i--) /* the config last */
-		rc = push_blob(p, &p->parts.blobs[i - 1], err);
+	p->left = p->parts.n - 1;
+	int rc = send_layers(p, err);
+	rc = rc < 0 ? rc : send_part(&config, 0, err);
+	if (rc >= 0 && p->changed)
+		rc = image_parts_remake(&p->parts, err);
 	return rc < 0 ? rc : registry_put_manifest(p->conn, p->ref.tag, p->parts.media_type, p->parts.text, p->parts.len, err);
 }
 
@@ -133,9 +265,11 @@ static int push_ref(struct push *p, struct err *err)
 		return err_set(err, ERR_NOT_FOUND, "An image does not exist locally with the tag: %.300s", shown);
 	rc = rc < 0 ? rc : check_platform(p, shown, err);
 	rc = rc < 0 ? rc : image_parts_read(p->e->images, p->caller->tenant, p->image->id, &p->parts, err);
+	rc = rc < 0 ? rc : find_lenders(p, err);
 	rc = rc < 0 ? rc : registry_open(p->e->registries, &p->ref, p->req->auth, REGISTRY_PULL | REGISTRY_PUSH, p->req->cancel, &p->reg, err);
 	if (rc < 0)
 		return rc;
+	registry_lenders(p->reg, p->lenders);
 	p->conn = registry_connect(p->reg);
 	if (!p->conn)
 		return err_oom(err);
@@ -164,11 +298,14 @@ static void push_done(struct push *p)
 	image_parts_done(&p->parts);
 	(void) image_free(p->image);
 	image_ref_done(&p->ref);
+	(void) strv_free(p->lenders);
+	(void) pthread_mutex_destroy(&p->lock);
 }
 
 static int push_one(struct engine *e, const struct caller *caller, const struct push_request *req, const char *text, struct err *err)
 {
 	struct push p = {.e = e, .caller = caller, .req = req};
+	(void) pthread_mutex_init(&p.lock, NULL); /* cannot fail with default attributes */
 	_cleanup_close_ int hold = image_hold(e->images, err);
 	int rc = hold < 0 ? hold : image_ref_parse(text, &p.ref, err);
 	if (rc >= 0 && p.ref.digest)

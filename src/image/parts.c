@@ -18,6 +18,7 @@
 enum { MANIFEST_MAX = 4 << 20 };
 #define OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
 #define OCI_CONFIG "application/vnd.oci.image.config.v1+json"
+#define OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
 
 void image_parts_done(struct image_parts *p)
 {
@@ -47,11 +48,11 @@ static const char *layer_media_type(int fd)
 	unsigned char b[4] = {0};
 	if (pread(fd, b, sizeof(b), 0) == (ssize_t) sizeof(b)) {
 		if (b[0] == 0x1f && b[1] == 0x8b)
-			return "application/vnd.oci.image.layer.v1.tar+gzip";
+			return OCI_LAYER "+gzip";
 		if (b[0] == 0x28 && b[1] == 0xb5 && b[2] == 0x2f && b[3] == 0xfd)
-			return "application/vnd.oci.image.layer.v1.tar+zstd";
+			return OCI_LAYER "+zstd";
 	}
-	return "application/vnd.oci.image.layer.v1.tar";
+	return OCI_LAYER;
 }
 
 static int add_blob(struct image_parts *p, const char *digest, uint64_t size, const char *media_type, struct err *err)
@@ -195,6 +196,7 @@ int image_parts_read(struct image_store *s, const char *tenant, const char *id, 
 		STRV_FOREACH(l, layers)
 			r = r < 0 ? r : add_found(s, &p, l, NULL, err);
 		r = r < 0 ? r : make_manifest(&p, err);
+		p.made = true;
 	}
 	if (r < 0) {
 		image_parts_done(&p);
@@ -202,4 +204,33 @@ int image_parts_read(struct image_store *s, const char *tenant, const char *id, 
 	}
 	*ret = p;
 	return 0;
+}
+
+bool image_part_is_plain(const struct image_part *p)
+{
+	return layer_coding_from_media_type(p->media_type) == LAYER_PLAIN;
+}
+
+static int set_media_type(struct image_part *p, const char *media_type, struct err *err)
+{
+	char *copy = strdup(media_type);
+	if (!copy)
+		return err_oom(err);
+	free(p->media_type);
+	p->media_type = copy;
+	return 0;
+}
+
+int image_parts_replace(struct image_parts *p, size_t i, const struct image_packed *k, struct err *err)
+{
+	(void) str_copy(p->blobs[i].digest, sizeof(p->blobs[i].digest), k->digest);
+	p->blobs[i].size = k->size;
+	return set_media_type(&p->blobs[i], OCI_LAYER "+gzip", err);
+}
+
+int image_parts_remake(struct image_parts *p, struct err *err)
+{
+	free(p->media_type);
+	p->media_type = NULL;
+	return make_manifest(p, err);
 }

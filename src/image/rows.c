@@ -7,6 +7,9 @@
 #include "base/clock.h"
 #include "image/internal.h"
 
+#define PACKED_GONE                                                                                                    \
+	" DELETE FROM image_packed WHERE tenant=old.tenant AND blob=old.blob AND NOT EXISTS"                           \
+	" (SELECT 1 FROM image_layer WHERE tenant=old.tenant AND blob=old.blob); "
 static const char *const steps[] = {
 	"CREATE TABLE image(tenant TEXT NOT NULL, id TEXT NOT NULL, manifest TEXT, created_ns INTEGER NOT NULL, size INTEGER NOT NULL,"
 	" loaded_ns INTEGER NOT NULL, PRIMARY KEY(tenant, id)) WITHOUT ROWID;"
@@ -19,6 +22,10 @@ static const char *const steps[] = {
 	"CREATE INDEX image_ref_id ON image_ref(tenant, image_id);"
 	"CREATE TABLE image_digest(tenant TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, image_id TEXT NOT NULL, PRIMARY KEY(tenant, name, digest))"
 	" WITHOUT ROWID;",
+	/* what a layer that lies here uncompressed came to when it was compressed for a registry */
+	"CREATE TABLE image_packed(tenant TEXT NOT NULL, blob TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, PRIMARY KEY(tenant, blob)) WITHOUT ROWID;"
+	"CREATE TRIGGER image_packed_removed AFTER DELETE ON image_layer BEGIN" PACKED_GONE "END;"
+	"CREATE TRIGGER image_packed_changed AFTER UPDATE OF blob ON image_layer BEGIN" PACKED_GONE "END;",
 };
 
 int rows_migrate(struct db *db, struct err *err)

@@ -157,6 +157,13 @@ static int write_token_request(const struct registry *r, const struct registry_a
 		strbuf_addc(q, '&');
 		url_query_add(q, "scope", scope);
 	}
+	STRV_FOREACH(path, r->lenders) { /* a server that does not let us read one leaves it out of the token */
+		char lent[400];
+		if (str_format(lent, sizeof(lent), "repository:%s:pull", path) < 0)
+			continue;
+		strbuf_addc(q, '&');
+		url_query_add(q, "scope", lent);
+	}
 	if (t->post) {
 		strbuf_adds(q, "&grant_type=refresh_token&client_id=" CLIENT_ID "&");
 		url_query_add(q, "refresh_token", a->identity_token);

@@ -32,6 +32,7 @@ struct registry {
 	struct image_ref ref;              /* owned; domain and path */
 	struct registry_auth auth;         /* owned */
 	unsigned actions;
+	char *const *lenders;              /* borrowed; read by the same token */
 	pthread_mutex_t lock; /* what follows */
 	struct endpoint *endpoints; /* owned */
 	size_t n_endpoints, current; /* current: the one that works */

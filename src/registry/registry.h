@@ -40,6 +40,8 @@ struct registry_conn;
 /** registry_open() - nothing is asked yet. @ref: copied (its domain and path). @auth: copied. @cancel: borrowed, see fetch.h. */
 int registry_open(const struct registry_config *cfg, const struct image_ref *ref, const struct registry_auth *auth, unsigned actions,
 		  const atomic_bool *cancel, struct registry **ret, struct err *err);
+/** registry_lenders() - repositories that blobs may be mounted from: a token is asked for that may read them. @paths: borrowed strv, for the life of @r; NULL: none. */
+void registry_lenders(struct registry *r, char *const *paths);
 struct registry *registry_close(struct registry *r);
 /** registry_connect() - a connection for one thread; NULL when out of memory. */
 struct registry_conn *registry_connect(struct registry *r);

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """push, login, logout, and the look at what a registry has; with docker-registry, skopeo, podman, buildah, umoci and Debian's dockerd as peers: digests stay equal."""
 
+import contextlib
+import gzip
+import io
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
+import tarfile
+import threading
 import unittest
+import urllib.parse
 
 import coffer
 import daemon
@@ -134,6 +141,195 @@ class Push(PullTest):
         ref = self.load(images.docker_archive([[Entry.file("else")]], ["else:1"]), "else:1", f"{fake.name}/x:1")
         self.assertFails(self.coffer("push", ref, check=False, env={"HOME": home}), 1, "not encrypted")
         self.assertEqual(other.seen, [])
+
+
+class Uploads:
+    """For a registries.Fake: takes uploads in one piece or several, and says how many were under way at once. `gate`: uploads wait until so many are."""
+
+    def __init__(self, fake, gate=1, mounts=False):
+        self.fake, self.gate, self.mounts, self.lock, self.parts, self.now, self.most, self.gzip, self.mounted = fake, gate, mounts, threading.Condition(), {}, 0, 0, [], []
+        fake.lies.append(self)
+
+    def __call__(self, h, path, query):
+        repo = path.removeprefix("/v2/").split("/blobs/")[0]
+        if h.command == "POST" and path.endswith("/blobs/uploads/"):
+            if "mount" in query and self.mounts and query["mount"] in self.fake.blobs:
+                self.mounted.append((query["mount"], query["from"]))
+                return h.answer(201) or True
+            with self.lock:
+                key = str(len(self.parts))
+                self.parts[key] = b""
+            return h.answer(202, b"", Location=f"/v2/{repo}/blobs/uploads/{key}") or True
+        if h.command == "PATCH":
+            with self.lock:
+                self.now += 1
+                self.most = max(self.most, self.now)
+                self.lock.notify_all()
+                self.lock.wait_for(lambda: self.most >= self.gate, 30)
+                self.now -= 1
+                key = path.rsplit("/", 1)[1]
+                self.parts[key] += h.body
+            return h.answer(202, b"", Location=path, Range=f"0-{len(self.parts[key]) - 1}") or True
+        if h.command == "PUT" and "/uploads/" in path:
+            data = self.parts[path.rsplit("/", 1)[1]]
+            if digest(data) != query["digest"]:
+                return h.error(400, "DIGEST_INVALID") or True
+            self.fake.blobs[query["digest"]] = data
+            return h.answer(201) or True
+        if h.command == "PUT" and "/manifests/" in path:
+            repo, tag = path.removeprefix("/v2/").split("/manifests/")
+            self.fake.manifests[(repo, tag)] = self.fake.manifests[(repo, digest(h.body))] = (h.headers["Content-Type"], h.body)
+            return h.answer(201) or True
+
+
+class Packing(PullTest):
+    """Layers that lie here uncompressed go out as gzip; what an image is known by stays."""
+
+    def setUp(self):
+        self.reg = self.fake()
+        self.up = Uploads(self.reg)
+
+    def load(self, archive, tag, path):
+        ref = f"{self.reg.name}/{path}"
+        self.coffer("load", "-i", archive)
+        self.coffer("tag", tag, ref)
+        self.addCleanup(self.coffer, "rmi", "-f", ref, tag, check=False)
+        return ref
+
+    def layers(self, path):
+        return json.loads(self.reg.manifests[tuple(path.rsplit(":", 1))][1])["layers"]
+
+    def packed(self):
+        """How many layers' compressed form is remembered."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.root}/coffer.db?mode=ro", timeout=20, uri=True)) as db:
+            return db.execute("SELECT count(*) FROM image_packed").fetchone()[0]
+
+    def sent(self):
+        return [s for s in self.reg.seen if s[0] == "PATCH"]
+
+    def test_plain_layers_are_compressed_once(self):
+        files = [Entry.file("text", "the same again and again\n" * 50000)]
+        archive = images.docker_archive([files, [Entry.file("second")]], ["packed:1"])
+        ref = self.load(archive, "packed:1", "packed:1")
+        first = self.coffer("push", ref).lines
+        layers = self.layers("packed:1")
+        self.assertEqual({x["mediaType"] for x in layers}, {registries.OCI + "layer.v1.tar+gzip"})
+        self.assertLess(layers[0]["size"], 20000)
+        config = self.coffer("image", "inspect", ref).json()[0]
+        self.assertEqual([digest(gzip.decompress(self.reg.blobs[x["digest"]])) for x in layers], config["RootFS"]["Layers"])
+        self.assertIn(first[-1].split("digest: ")[1].split()[0], config["RepoDigests"][0])
+        self.assertEqual(len(self.sent()), 3)
+        again = self.coffer("push", ref).lines
+        self.assertEqual(again[-1], first[-1])
+        self.assertEqual(sum(line.endswith(": Layer already exists") for line in again), 3)
+        self.assertEqual(len(self.sent()), 3)
+        for x in layers:  # the registry lost them: the same bytes are made again
+            del self.reg.blobs[x["digest"]]
+        self.assertEqual(self.coffer("push", ref).lines[-1], first[-1])
+        self.assertEqual(self.packed(), 2)
+        self.coffer("rmi", "-f", ref, "packed:1")
+        self.assertEqual(self.packed(), 0)
+        self.coffer("pull", ref)
+        self.assertEqual(self.coffer("image", "inspect", ref).json()[0]["Id"], config["Id"])
+
+    def test_what_came_from_a_registry_goes_on_as_it_is(self):
+        image = Image([[Entry.file("plain", "x" * 100000)]], compress=False)
+        ref = self.reg.add(image, "came", "1")
+        self.coffer("pull", ref)
+        self.reg.manifests.pop(("came", "1"))
+        self.assertIn(image.digest, self.coffer("push", ref).lines[-1])
+        other = f"{self.reg.name}/elsewhere:1"
+        self.coffer("tag", ref, other)
+        self.addCleanup(self.coffer, "rmi", "-f", ref, other, check=False)
+        self.assertIn(image.digest, self.coffer("push", other).lines[-1])
+        self.assertEqual(self.reg.manifests[("elsewhere", "1")][1], image.manifest)
+
+    def test_a_manifest_that_came_along_is_kept(self):
+        for coding, kind in (("none", "layer.v1.tar"), ("gzip", "layer.v1.tar+gzip"), ("zstd", "layer.v1.tar+zstd")):
+            ref = self.load(images.oci_archive([[Entry.file("oci", coding * 100000)], [Entry.file("b")]], f"oci-{coding}:1", compress=coding), f"oci-{coding}:1", f"oci-{coding}:1")
+            came = self.coffer("image", "inspect", ref).json()[0]["RepoDigests"][0].split("@")[1]
+            self.assertIn(came, self.coffer("push", ref).lines[-1])
+            self.assertEqual({x["mediaType"] for x in self.layers(f"oci-{coding}:1")}, {registries.OCI + kind})
+
+    def test_what_is_made_here_is_compressed(self):
+        """import and commit make images without a manifest."""
+        tar = os.path.join(self.scratch, "root.tar")
+        with open(tar, "wb") as f:
+            f.write(images.tar(images.busybox_entries()))
+        self.coffer("import", tar, "made:1")
+        cid = self.coffer("run", "-d", "--network", "none", "made:1", "sh", "-c", "echo more >/more").word
+        self.coffer("wait", cid)
+        self.coffer("commit", cid, "made:2")
+        self.coffer("rm", cid)
+        for tag in ("made:1", "made:2"):
+            ref = f"{self.reg.name}/{tag}"
+            self.coffer("tag", tag, ref)
+            self.addCleanup(self.coffer, "rmi", "-f", ref, tag, check=False)
+            self.coffer("push", ref)
+            self.assertEqual({x["mediaType"] for x in self.layers(tag)}, {registries.OCI + "layer.v1.tar+gzip"})
+        self.coffer("rmi", "-f", "made:1", "made:2", f"{self.reg.name}/made:2")
+        self.assertEqual(self.run_(f"{self.reg.name}/made:2", "cat", "/more").word, "more")
+
+    def test_a_blob_that_was_changed_on_disk_is_not_sent(self):
+        ref = self.load(images.docker_archive([[Entry.file("bent2", os.urandom(50000))]], ["bent:1"]), "bent:1", "bent:1")
+        layer = self.coffer("image", "inspect", ref).json()[0]["RootFS"]["Layers"][0]
+        path = os.path.join(self.root, "blobs", "sha256", layer[7:])
+        with open(path, "r+b") as f:
+            f.seek(600)
+            f.write(b"\xff")
+        self.assertFails(self.coffer("push", ref, check=False), 1, "changed on disk")
+        self.assertNotIn(("bent", "1"), self.reg.manifests)
+
+    def test_several_at_once(self):
+        """Five uploads are under way before the first one is answered."""
+        self.up.gate = 5
+        ref = self.load(images.oci_archive([[Entry.file(f"f{i}", os.urandom(1000))] for i in range(8)], "several:1"), "several:1", "several:1")
+        self.coffer("push", ref)
+        self.assertEqual(self.up.most, 5)
+        self.assertEqual(len(self.layers("several:1")), 8)
+
+    def test_the_first_failure_ends_the_others(self):
+        ref = self.load(images.oci_archive([[Entry.file(f"g{i}", os.urandom(1000))] for i in range(8)], "fails:1"), "fails:1", "fails:1")
+        self.reg.lies.insert(0, lambda h, path, q: h.command == "PATCH" and (h.error(403, "DENIED") or True))
+        self.assertFails(self.coffer("push", ref, check=False), 1, "denied")
+        self.assertNotIn(("fails", "1"), self.reg.manifests)
+        self.assertTrue(coffer.wait_until(lambda: not self.processes(), 20))
+
+    def test_another_image_s_repository_lends_its_layers(self):
+        """The layers of a base that came from the same registry are mounted from there, by a token that may read it."""
+        base, asked = Image([images.busybox_entries()[:5]]), []
+        base_ref = self.reg.add(base, "base/image", "1")
+        self.up.mounts = True
+
+        def tokens(h, path, query):
+            if path == "/token":
+                asked.append([v for k, v in urllib.parse.parse_qsl(urllib.parse.urlsplit(h.path).query) if k == "scope"])
+                return h.answer(200, b'{"token":"good"}') or True
+            if h.headers.get("Authorization") != "Bearer good":
+                return h.error(401, "UNAUTHORIZED", WWW_Authenticate=f'Bearer realm="{self.reg.url}/token",service="s"') or True
+        self.reg.lies.insert(0, tokens)
+        self.reg.lies.append(lambda h, path, q: h.command == "HEAD" and path.startswith("/v2/app/blobs/") and (h.error(404, "BLOB_UNKNOWN") or True))
+        self.coffer("pull", base_ref)
+        self.addCleanup(self.coffer, "rmi", "-f", base_ref, check=False)
+        asked.clear()
+        ref = self.load(self.derived(base), "derived:1", "app:1")
+        out = self.coffer("push", ref).out
+        self.assertIn("Mounted from base/image", out)
+        self.assertEqual(self.up.mounted, [(digest(base.layers[0]), "base/image")])
+        self.assertEqual(asked, [["repository:app:pull,push", "repository:base/image:pull"]])
+
+    def derived(self, base):
+        image = Image([images.busybox_entries()[:5], [Entry.file("mine")]])
+        image.layers[0] = base.layers[0]
+        image.doc["layers"][0] = base.doc["layers"][0]
+        path = os.path.join(self.scratch, "derived.tar")
+        with tarfile.open(path, "w") as t:
+            index = {"schemaVersion": 2, "manifests": [dict(image.descriptor(), annotations={"org.opencontainers.image.ref.name": "docker.io/library/derived:1"})]}
+            for name, data in (("oci-layout", b'{"imageLayoutVersion":"1.0.0"}'), ("index.json", json.dumps(index).encode()), *(("blobs/sha256/" + digest(b)[7:], b) for b in (image.manifest, image.config, *image.layers))):
+                info = tarfile.TarInfo(name)
+                info.size = len(data)
+                t.addfile(info, io.BytesIO(data))
+        return path
 
 
 class Peers(PullTest):
