@@ -14,23 +14,9 @@
 #include "files/extract.h"
 #include "files/pack.h"
 #include "kernel/path.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static ssize_t read_some(void *ctx, void *buf, size_t len)
-{
-	struct input *in = ctx;
-	size_t n = MIN(MIN(len, in->left), (size_t) 1000);
-	memcpy(buf, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return (ssize_t) n;
-}
 
 static int drop(void *ctx, const void *p, size_t n)
 {
@@ -81,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = {data, size};
 	struct tar *t;
 	struct err err;
-	if (size > 1 << 20 || !mkdtemp(name) || tar_new(read_some, &in, &limits, &t) < 0)
+	if (size > 1 << 20 || !mkdtemp(name) || tar_new(input_read, &in, &limits, &t) < 0)
 		return 0;
 	_cleanup_close_ int top = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), into = mkdir_open_at(top, "into", 0700), beside = mkdir_open_at(top, "beside", 0700);
 	_cleanup_close_ int file = openat(beside, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -1,28 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/str.h"
 #include "codec/inflate.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static ssize_t read_some(void *ctx, void *buf, size_t len)
-{
-	struct input *in = ctx;
-	size_t n = MIN(MIN(len, in->left), (size_t) 100);
-	memcpy(buf, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return (ssize_t) n;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {data, size};
-	const struct inflate_source src = {read_some, &in};
+	const struct inflate_source src = {input_read, &in};
 	const struct inflate_limits limits = {.out_max = 4 << 20, .ratio_max = 100, .ratio_floor = 1 << 20, .members_max = 50};
 	struct inflate *z;
 	char buf[4096];

@@ -5,23 +5,9 @@
  */
 #include "base/str.h"
 #include "codec/tar_write.h"
+#include "input.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *p;
-	size_t left;
-};
-
-static ssize_t read_some(void *ctx, void *buf, size_t len)
-{
-	struct input *in = ctx;
-	size_t n = MIN(MIN(len, in->left), (size_t) 1000);
-	memcpy(buf, in->p, n);
-	in->p += n;
-	in->left -= n;
-	return (ssize_t) n;
-}
 
 static const struct tar_limits again_limits = {.entries_max = 2, .header_max = 1 << 20, .xattr_max = 65536, .path_max = 4096, .chunks_max = 1};
 
@@ -36,7 +22,7 @@ static void check_again(const struct tar_entry *e, struct strbuf *b)
 	struct input in = {(const uint8_t *) b->s, b->len};
 	struct tar *t;
 	const struct tar_entry *got;
-	if (tar_new(read_some, &in, &again_limits, &t) < 0)
+	if (tar_new(input_read, &in, &again_limits, &t) < 0)
 		return;
 	assert(tar_next(t, &got) == 1);
 	size_t n = strlen(e->path);
@@ -93,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tar *t;
 	const struct tar_entry *e;
 	char esc[64];
-	if (tar_new(read_some, &in, &limits, &t) < 0)
+	if (tar_new(input_read, &in, &limits, &t) < 0)
 		return 0;
 	int r;
 	while ((r = tar_next(t, &e)) > 0) {
