@@ -16,37 +16,7 @@
 #include "codec/gzip.h"
 #include "engine/log_files.h"
 #include "engine/log_record.h"
-#include "monitor/log.h"
-
-#define T0 1700000000123456789
-
-struct fixture {
-	char dir[64];
-	int dir_fd;
-	struct log *log;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	(void) str_copy(f->dir, sizeof(f->dir), "/tmp/coffer-test-logs-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	f->log = calloc(1, sizeof(*f->log));
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	log_close(f->log);
-	safe_close(f->dir_fd);
-	assert_int_equal(rm_rf_at(AT_FDCWD, f->dir), 0);
-	free(f->log);
-	free(f);
-	return 0;
-}
+#include "log-fixture.h"
 
 static void open_log(struct fixture *f, const struct log_format *format, uint64_t max_bytes, uint32_t max_files, bool compress, const char *attrs)
 {

@@ -17,38 +17,9 @@
 
 #include "base/fd.h"
 #include "base/str.h"
-#include "monitor/log.h"
+#include "log-fixture.h"
 
-#define T0 1700000000123456789
 #define T0_TEXT "2023-11-14T22:13:20.123456789Z"
-
-struct fixture {
-	char dir[64];
-	int dir_fd;
-	struct log *log;
-};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-	(void) str_copy(f->dir, sizeof(f->dir), "/tmp/coffer-test-log-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->dir_fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	f->log = calloc(1, sizeof(*f->log));
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-	log_close(f->log);
-	safe_close(f->dir_fd);
-	assert_int_equal(rm_rf_at(AT_FDCWD, f->dir), 0);
-	free(f->log);
-	free(f);
-	return 0;
-}
 
 static int open_json(struct log *l, int dir_fd, uint64_t max_bytes, uint32_t max_files)
 {
