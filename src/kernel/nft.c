@@ -451,23 +451,22 @@ int nft_listen(void)
 	return fd;
 }
 
-static bool is_ours(const struct nlmsghdr *h, const char *table)
+static bool says(const struct nlmsghdr *h, uint16_t attribute, const char *text)
 {
 	size_t len;
 	if (h->nlmsg_len < NLMSG_SPACE(sizeof(struct nfgenmsg)))
 		return false;
-	/* the table's name is attribute 1 of all of them */
-	const char *name = nl_attr_find((const char *) h + NLMSG_SPACE(sizeof(struct nfgenmsg)), h->nlmsg_len - NLMSG_SPACE(sizeof(struct nfgenmsg)), NFTA_TABLE_NAME, &len);
-	return name && len > 0 && name[len - 1] == '\0' && str_eq(name, table);
+	const char *name = nl_attr_find((const char *) h + NLMSG_SPACE(sizeof(struct nfgenmsg)), h->nlmsg_len - NLMSG_SPACE(sizeof(struct nfgenmsg)), attribute, &len);
+	return name && len > 0 && name[len - 1] == '\0' && str_eq(name, text);
 }
 
-int nft_heard(int sock, const char *table, bool *ret_gone)
+int nft_heard(int sock, const char *table, bool *ret_gone, const char *chain, bool *ret_came)
 {
 	_Alignas(NLMSG_ALIGNTO) char buf[32768];
 	for (;;) {
 		ssize_t n = recv(sock, buf, sizeof(buf), MSG_DONTWAIT);
 		if (n < 0 && errno == ENOBUFS) { /* there was more than we could take: look for ourselves */
-			*ret_gone = true;
+			*ret_gone = *ret_came = true;
 			continue;
 		}
 		if (n < 0)
@@ -476,7 +475,8 @@ int nft_heard(int sock, const char *table, bool *ret_gone)
 		for (const struct nlmsghdr *h = (const struct nlmsghdr *) buf; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			bool removal = h->nlmsg_type == TYPE(NFT_MSG_DELTABLE) || h->nlmsg_type == TYPE(NFT_MSG_DELCHAIN) || h->nlmsg_type == TYPE(NFT_MSG_DELRULE) ||
 				       h->nlmsg_type == TYPE(NFT_MSG_DELSET);
-			*ret_gone |= removal && is_ours(h, table);
+			*ret_gone |= removal && says(h, NFTA_TABLE_NAME, table); /* attribute 1 of all of them */
+			*ret_came |= h->nlmsg_type == TYPE(NFT_MSG_NEWCHAIN) && says(h, NFTA_CHAIN_NAME, chain);
 		}
 	}
 }

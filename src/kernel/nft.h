@@ -111,6 +111,6 @@ int nft_find_rules(int sock, uint8_t family, const char *table, const char *chai
 /** nft_mark() - give the rule that was added last a text by which to find it: shown as its comment. */
 void nft_mark(struct nft_batch *n, const char *mark);
 /** nft_listen() - a socket that becomes readable when somebody changes the rules of this namespace. nft_heard(): read what is there; *@ret_gone: something other than
- *  elements was removed from @table. Return: 0; -errno. */
+ *  elements was removed from @table; *@ret_came: a chain called @chain was made, of whatever table. Both are left alone otherwise. Return: 0; -errno. */
 int nft_listen(void);
-int nft_heard(int sock, const char *table, bool *ret_gone);
+int nft_heard(int sock, const char *table, bool *ret_gone, const char *chain, bool *ret_came);

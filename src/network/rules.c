@@ -324,38 +324,53 @@ void rules_guard(struct nft_batch *n, const char *table, int family, const char 
 
 /* Docker's chain for others */
 
-#define DOCKER_USER "DOCKER-USER"
-#define MARK "coffer"
-
-static void prefix_expr(struct nft_expr *x, uint32_t key, const char *prefix)
+/* @name: of an interface, or with '*' at its end what it begins with. Return: expressions used. */
+static size_t name_is(struct nft_expr *x, uint32_t key, const char *name)
 {
+	size_t len = strlen(name), cut = name[len - 1] == '*' ? len - 1 : len + 1;
 	x[0] = (struct nft_expr) X_META(key, 0);
-	x[1] = (struct nft_expr){.kind = NFT_CMP, .reg = NFT_R(0), .len = (uint32_t) strlen(prefix)};
-	memcpy(x[1].data, prefix, MIN(strlen(prefix), sizeof(x[1].data)));
-	x[2] = (struct nft_expr) X_COUNTER; /* iptables has one in every rule */
-	x[3] = (struct nft_expr) X_ACCEPT;
+	x[1] = (struct nft_expr){.kind = NFT_CMP, .reg = NFT_R(0), .len = (uint32_t) MIN(cut, sizeof(x[1].data))};
+	memcpy(x[1].data, name, x[1].len);
+	return 2;
+}
+
+#define DOCKER_RULES 4
+
+/* In the order in which they are to stand. What goes to a container of docker's is docker's to judge: it knows what is published. */
+static void put_docker_rules(struct nft_batch *n, const char *bridges, const char *mark)
+{
+	const struct {
+		const char *in, *out; /* NULL: any */
+		struct nft_expr verdict;
+	} rows[DOCKER_RULES] = {{bridges, "docker0", X_RETURN}, {bridges, "br-*", X_RETURN}, {bridges, NULL, X_ACCEPT}, {NULL, bridges, X_ACCEPT}};
+	for (size_t i = DOCKER_RULES; i-- > 0;) { /* each is put before those that are there */
+		struct nft_expr x[6];
+		size_t k = rows[i].in ? name_is(x, NFT_META_IIFNAME, rows[i].in) : 0;
+		k += rows[i].out ? name_is(x + k, NFT_META_OIFNAME, rows[i].out) : 0;
+		x[k++] = (struct nft_expr) X_COUNTER; /* iptables has one in every rule */
+		x[k++] = rows[i].verdict;
+		nft_insert_rule(n, &(struct nft_rule){DOCKER_USER, x, k});
+		nft_mark(n, mark);
+	}
 }
 
 int rules_beside_docker(int sock, const char *prefix)
 {
 	static const uint8_t families[] = {NFPROTO_IPV4, NFPROTO_IPV6};
+	char bridges[IFNAMSIZ + 1], mark[IFNAMSIZ + 8];
+	(void) str_format(bridges, sizeof(bridges), "%.15s*", prefix); /* fits, like the next: every engine has rules of its own */
+	(void) str_format(mark, sizeof(mark), "coffer %.15s", prefix);
 	for (size_t f = 0; f < ARRAY_LEN(families); f++) {
 		_cleanup_nft_ struct nft_batch n = NFT_BATCH_INIT;
-		struct nft_expr in[4], out[4];
 		uint64_t handle;
-		int found = nft_find_rules(sock, families[f], "filter", DOCKER_USER, MARK, &handle);
+		int found = nft_find_rules(sock, families[f], "filter", DOCKER_USER, mark, &handle);
 		if (found != 0) {
 			if (found < 0 && found != -ENOENT)
 				return found;
 			continue; /* no docker, or done */
 		}
 		nft_use(&n, families[f], "filter");
-		prefix_expr(in, NFT_META_IIFNAME, prefix);
-		prefix_expr(out, NFT_META_OIFNAME, prefix);
-		nft_insert_rule(&n, &(struct nft_rule){DOCKER_USER, in, ARRAY_LEN(in)});
-		nft_mark(&n, MARK);
-		nft_insert_rule(&n, &(struct nft_rule){DOCKER_USER, out, ARRAY_LEN(out)});
-		nft_mark(&n, MARK);
+		put_docker_rules(&n, bridges, mark);
 		int r = nft_commit(sock, &n);
 		if (r < 0 && r != -ENOENT)
 			return r;

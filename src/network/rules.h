@@ -52,6 +52,7 @@ void rules_endpoint(struct nft_batch *n, const char *table, const struct interfa
 void rules_port(struct nft_batch *n, const char *table, const struct rules_port *p, bool on);
 /** rules_guard() - packets of @family between two such interfaces are not forwarded: the host did not, before we made it a router. */
 void rules_guard(struct nft_batch *n, const char *table, int family, const char *name);
-/** rules_beside_docker() - docker sets the policy of the forward chain to drop, and gives others a chain to say otherwise. Without it: nothing to do. @prefix: of our
- *  bridges' names. Return: 0 or -errno. */
+/** rules_beside_docker() - docker sets the policy of the forward chain to drop, and gives others a chain to say otherwise (DOCKER_USER). Without it, or done already:
+ *  nothing to do. @prefix: of our bridges' names. Return: 0 or -errno. */
+#define DOCKER_USER "DOCKER-USER"
 int rules_beside_docker(int sock, const char *prefix);

@@ -113,13 +113,20 @@ static int put_guards(struct network_room *r, struct nft_batch *b, struct err *e
 	return rc;
 }
 
+/* With the room's lock held. Where docker is not, or its rules are iptables-legacy's, there is no such chain. */
+static void pass_docker(struct network_room *r)
+{
+	char bridges[PREFIX_LEN + 2];
+	(void) str_format(bridges, sizeof(bridges), "%s%c", r->prefix, BRIDGE_LETTER); /* fits */
+	(void) rules_beside_docker(r->nft, bridges);
+}
+
 static int rebuild_locked(struct network_room *r, struct err *err)
 {
-	char ports[PREFIX_LEN + 2], bridges[PREFIX_LEN + 2];
+	char ports[PREFIX_LEN + 2];
 	_cleanup_nft_ struct nft_batch b = NFT_BATCH_INIT;
 	struct rebuild rb = {.r = r, .b = &b};
-	(void) str_format(ports, sizeof(ports), "%s%c", r->prefix, PORT_LETTER); /* fits, like the next */
-	(void) str_format(bridges, sizeof(bridges), "%s%c", r->prefix, BRIDGE_LETTER);
+	(void) str_format(ports, sizeof(ports), "%s%c", r->prefix, PORT_LETTER); /* fits */
 	rules_build(&b, r->table, ports);
 	int rc = put_guards(r, &b, err);
 	rc = rc < 0 ? rc : each_id(r, "SELECT id FROM network WHERE bridge IS NOT NULL", put_network, &rb, err);
@@ -134,7 +141,7 @@ static int rebuild_locked(struct network_room *r, struct err *err)
 			     ? err_set(err, ERR_UNSUPPORTED, "networks: this kernel lacks a part of nftables that keeps containers apart (%s)" WAY_OUT, strerror(-rc))
 			     : err_sys(err, rc, "networks: setting the packet filter up" WAY_OUT);
 	if (rc >= 0)
-		(void) rules_beside_docker(r->nft, bridges); /* where docker is not, or its rules are iptables-legacy's, there is no such chain */
+		pass_docker(r);
 	(void) pthread_mutex_unlock(&r->lock);
 	return rc;
 }
@@ -174,11 +181,23 @@ int network_mend(struct network_room *r, struct err *err)
 	(void) str_format(ports, sizeof(ports), "%s%c", r->prefix, PORT_LETTER); /* fits */
 	if (rc >= 0 && (rc = rules_are_whole(r->nft, r->table, ports)) < 0)
 		rc = err_sys(err, rc, "looking at the packet filter");
+	if (rc > 0)
+		pass_docker(r);
 	(void) pthread_mutex_unlock(&r->lock);
 	if (rc != 0)
 		return rc < 0 ? rc : 0;
 	rc = rules_rebuild(r, err);
 	return rc < 0 ? rc : 1;
+}
+
+/* It has come after our bridges. */
+static void meet_docker(struct network_room *r)
+{
+	struct err ignored; /* the next look tries again */
+	(void) pthread_mutex_lock(&r->lock);
+	if (sockets_open(r, &ignored) >= 0)
+		pass_docker(r);
+	(void) pthread_mutex_unlock(&r->lock);
 }
 
 void network_watcher(struct network_room *r, int stop_fd)
@@ -187,11 +206,13 @@ void network_watcher(struct network_room *r, int stop_fd)
 	struct pollfd p[2] = {{.fd = stop_fd, .events = POLLIN}, {.fd = sock, .events = POLLIN}};
 	while (sock >= 0 && poll(p, 2, -1) >= 0 && !p[0].revents) {
 		struct err err;
-		bool gone = false;
-		if (nft_heard(sock, r->table, &gone) < 0)
+		bool gone = false, docker = false;
+		if (nft_heard(sock, r->table, &gone, DOCKER_USER, &docker) < 0)
 			return;
 		if (gone)
 			(void) network_mend(r, &err); /* the next start tries again, and tells */
+		else if (docker)
+			meet_docker(r);
 	}
 }
 

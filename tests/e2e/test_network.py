@@ -15,6 +15,7 @@ import unittest
 
 import coffer
 import daemon
+import images
 
 SERVE = "while :; do echo {0} | nc -l -p {1} >/dev/null; done"
 HTTPD = "httpd -f -p 80 -h /tmp"
@@ -659,6 +660,93 @@ class Changes(NetworkTest):
             self.disconnect(two, cid)
         t.join()
         self.assertEqual(failures, [])
+
+
+class Traffic(NetworkTest):
+    """Data, not connections alone, by the programs that people try a network with."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        libraries = re.findall(r"(/\S+) \(0x", sh("ldd", "/usr/bin/iperf3").stdout)
+        entries = []
+        for path in ["/usr/bin/iperf3", *libraries]:
+            with open(path, "rb") as f:
+                entries.append(images.Entry.file(path.lstrip("/"), f.read(), 0o755))
+        cls.coffer_("load", "-i", images.variant("iperf3:latest", extra_layers=[entries]))
+
+    def iperf_server(self, net, **kw):
+        cid = self.create("iperf3", "-s", "-p", "5201", image="iperf3", host=dict({"NetworkMode": net}, **kw))
+        self.assertEqual(self.api("POST", f"/containers/{cid}/start").status, 204)
+        pid = self.inspect(cid)["State"]["Pid"]
+        self.assertTrue(coffer.wait_until(lambda: ":1451 " in coffer.read_text(f"/proc/{pid}/net/tcp") + coffer.read_text(f"/proc/{pid}/net/tcp6"), 20))
+        return cid
+
+    def check_iperf(self, words, host, port):
+        """Both ways by TCP, and UDP."""
+        # the server takes one client at a time, and the last one's end may not have come to it yet
+        def measure(*flags):
+            results = []
+
+            def once():
+                p = sh(*words, "iperf3", "-J", "-c", host, "-p", port, *flags, check=False, timeout=120)
+                results.append(p.stdout)
+                return p.returncode == 0
+
+            self.assertTrue(coffer.wait_until(once, 20, 0.2), results[-1])
+            return json.loads(results[-1])["end"]
+
+        for flags in ((), ("-R",)):
+            end = measure("-n", "16M", *flags)
+            self.assertGreaterEqual(end["sum_sent"]["bytes"], 16 << 20)
+            self.assertGreater(end["sum_received"]["bytes"], 1 << 20)  # what is under way at the end is not counted
+        end = measure("-u", "-b", "50M", "-k", "500")
+        self.assertGreater(end["sum"]["packets"] - end["sum"]["lost_packets"], 400, end["sum"])
+
+    def test_iperf(self):
+        net = self.network()
+        server = self.iperf_server(net, PortBindings={"5201/tcp": [{"HostPort": "8160"}], "5201/udp": [{"HostPort": "8160"}]})
+        other = self.start("sleep 1000", net=net)
+        with self.subTest("between two containers"):
+            self.check_iperf(self.in_ns(other), self.address(server, net), "5201")
+        with self.subTest("from outside to a published port"):
+            self.check_iperf(self.world.prefix, World.HOST, "8160")
+        with self.subTest("from the host's loopback to a published port"):
+            self.check_iperf([], "127.0.0.1", "8160")
+
+    def test_ping(self):
+        net = self.network(EnableIPv6=True)
+        a, b = self.start("sleep 1000", net=net), self.start("sleep 1000", net=net)
+        ep = self.endpoint(b, net)
+        for address in (ep["IPAddress"], ep["Gateway"], World.ADDRESS, World.HOST, ep["GlobalIPv6Address"], ep["IPv6Gateway"], World.ADDRESS6):
+            with self.subTest(address):
+                text = self.inside(a, "ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", address).stdout
+                self.assertIn("3 received, 0% packet loss", text)
+        self.assertIn("3 received", sh("ping", "-n", "-c", "3", "-i", "0.2", "-W", "5", ep["IPAddress"]).stdout)
+        self.assertIn("100% packet loss", self.inside(self.start("sleep 1000"), "ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", ep["IPAddress"], check=False).stdout)
+
+    def test_a_big_packet_comes_in_pieces(self):
+        net = self.network(Options={"com.docker.network.driver.mtu": "1300"})
+        a, b = self.start("sleep 1000", net=net), self.start("sleep 1000", net=net)
+        for address in (self.address(b, net), World.ADDRESS):
+            self.assertIn("1 received", self.inside(a, "ping", "-n", "-c", "1", "-W", "5", "-s", "4000", address).stdout)
+        self.assertIn("message too long", self.inside(a, "ping", "-n", "-c", "1", "-W", "1", "-M", "do", "-s", "1400", World.ADDRESS, check=False).stderr)
+
+    def test_a_file_through_a_published_port(self):
+        """Four megabytes each way, by socat and curl: the same bytes."""
+        path = os.path.join(self.scratch, "data")
+        with open(path, "wb") as f:
+            f.write(os.urandom(4 << 20))
+        digest = sh("sha256sum", path).stdout.split()[0]
+        into = self.create("sh", "-c", "nc -l -p 80 >/got; sha256sum /got; exec httpd -f -p 81 -h /", host={"NetworkMode": "bridge", "PortBindings": {"80/tcp": [{"HostPort": "8161"}], "81/tcp": [{"HostPort": "8162"}]}})
+        self.assertEqual(self.api("POST", f"/containers/{into}/start").status, 204)
+        pid = self.inspect(into)["State"]["Pid"]
+        self.assertTrue(coffer.wait_until(lambda: ":0050 " in coffer.read_text(f"/proc/{pid}/net/tcp6") + coffer.read_text(f"/proc/{pid}/net/tcp"), 10))
+        self.world.run("socat", "-u", "OPEN:" + path, f"TCP:{World.HOST}:8161")
+        self.assertTrue(coffer.wait_until(lambda: digest in self.coffer("logs", into).out, 20))
+        back = os.path.join(self.scratch, "back")
+        self.assertTrue(coffer.wait_until(lambda: self.world.run("curl", "-sf", "-m", "20", "-o", back, f"http://{World.HOST}:8162/got", check=False).returncode == 0, 20))
+        self.assertEqual(sh("sha256sum", back).stdout.split()[0], digest)
 
 
 # Its standard input: [[[pid, address], ...] of each network]. Becomes each container's network in turn and tries every address at once; prints what should connect and

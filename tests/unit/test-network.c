@@ -165,16 +165,19 @@ static void rules(void **state)
 static void flush_is_seen(void **state)
 {
 	_cleanup_close_ int listener = nft_listen();
-	bool gone = false;
+	bool gone = false, came = false;
 	assert_true(listener >= 0);
 	_cleanup_nft_ struct nft_batch b = NFT_BATCH_INIT;
 	rules_network(&b, TABLE, "cf-flush", 0, true);
 	assert_int_equal(nft_commit(filter, &b), 0);
-	assert_int_equal(nft_heard(listener, TABLE, &gone), 0);
+	assert_int_equal(nft_heard(listener, TABLE, &gone, "DOCKER-USER", &came), 0);
 	assert_false(gone);
 	free(shell("nft flush chain inet " TABLE " forward"));
-	assert_int_equal(nft_heard(listener, TABLE, &gone), 0);
-	assert_true(gone);
+	assert_int_equal(nft_heard(listener, TABLE, &gone, "DOCKER-USER", &came), 0);
+	assert_true(gone && !came);
+	free(shell("nft add table ip filter && nft add chain ip filter DOCKER-USER && nft delete table ip filter"));
+	assert_int_equal(nft_heard(listener, TABLE, &gone, "DOCKER-USER", &came), 0);
+	assert_true(came);
 	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 0);
 	_cleanup_nft_ struct nft_batch n = NFT_BATCH_INIT;
 	rules_build(&n, TABLE, "cfv");
@@ -193,9 +196,12 @@ static void beside_docker(void **state)
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(rules_beside_docker(filter, "cf-"), 0);
 	uint64_t handle;
-	assert_int_equal(nft_find_rules(filter, NFPROTO_IPV4, "filter", "DOCKER-USER", "coffer", &handle), 2);
+	assert_int_equal(nft_find_rules(filter, NFPROTO_IPV4, "filter", "DOCKER-USER", "coffer cf-", &handle), 4);
 	_cleanup_free_ char *text = shell("nft list ruleset");
-	assert_non_null(strstr(text, "iifname \"cf-*\""));
+	const char *docker0 = strstr(text, "iifname \"cf-*\" oifname \"docker0\" counter packets 0 bytes 0 return");
+	assert_non_null(docker0);
+	assert_non_null(strstr(docker0, "oifname \"br-*\" counter packets 0 bytes 0 return"));
+	assert_non_null(strstr(docker0, "iifname \"cf-*\" counter packets 0 bytes 0 accept"));
 }
 
 static void speed(void **state)
