@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""push, login, logout, and the look at what a registry has; with docker-registry, skopeo, podman, buildah, umoci and Debian's dockerd as peers: digests stay equal."""
+"""push, login, logout, and the look at what a registry has (other engines' images: test_registry_peers)."""
 
 import contextlib
 import gzip
 import io
 import json
 import os
-import shutil
 import sqlite3
 import subprocess
 import tarfile
@@ -17,7 +16,6 @@ import urllib.parse
 import coffer
 import daemon
 import images
-import peers
 import registries
 from images import Entry
 from registries import Image, digest
@@ -332,58 +330,6 @@ class Packing(PullTest):
         return path
 
 
-class Peers(PullTest):
-    """Images by each go to a registry and come from it."""
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.reg = cls.registry()
-
-    def comes(self, ref):
-        """We pull it; the digest is the registry's."""
-        self.coffer("pull", ref)
-        self.assertIn(digest(raw_manifest(ref)), [d.split("@")[1] for d in self.coffer("image", "inspect", ref).json()[0]["RepoDigests"]])
-        self.assertEqual(self.run_(ref, "cat", "/own").word, "x")
-        self.coffer("rmi", "-f", ref)
-
-    def test_podman_and_buildah(self):
-        base = os.path.join(self.scratch, "podman")
-        self.addCleanup(shutil.rmtree, base, True)
-        storage = ["--root", base + "/root", "--runroot", base + "/run", "--storage-driver", "vfs"]
-        for program in ("podman", "buildah"):
-            run = lambda *a: subprocess.run([program, *storage, *a], check=True, capture_output=True, timeout=120)
-            theirs, ours = f"{self.reg.name}/{program}:1", f"{self.reg.name}/for-{program}:1"
-            run("pull", "-q", "docker-archive:" + images.docker_archive(LAYERS + [[Entry.file(program)]], [f"{program}-src:1"]))
-            run("push", "-q", "--tls-verify=false", f"localhost/{program}-src:1", theirs)
-            self.comes(theirs)
-            self.coffer("load", "-i", images.oci_archive(LAYERS + [[Entry.file(program + "2")]], f"for-{program}:1"))
-            self.coffer("tag", f"for-{program}:1", ours)
-            self.coffer("push", ours)
-            run("pull", "-q", "--tls-verify=false", ours)
-            got = json.loads(run("inspect", *(["--type", "image"]), ours).stdout)
-            ident = got[0]["Id"] if isinstance(got, list) else got["FromImageID"]
-            self.assertEqual("sha256:" + ident, self.coffer("image", "inspect", ours).json()[0]["Id"])
-            self.coffer("rmi", "-f", ours)
-
-    def test_umoci_and_skopeo(self):
-        layout = os.path.join(self.scratch, "umoci")
-        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "docker-archive:" + images.docker_archive(LAYERS, ["u:1"]), f"oci:{layout}:1"], check=True, capture_output=True)
-        subprocess.run(["umoci", "config", "--image", layout + ":1", "--author", "umoci"], check=True, capture_output=True)
-        ref = f"{self.reg.name}/umoci:1"
-        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--dest-tls-verify=false", f"oci:{layout}:1", "docker://" + ref], check=True, capture_output=True)
-        self.comes(ref)
-        ours = f"{self.reg.name}/ours:1"
-        self.coffer("load", "-i", images.oci_archive(LAYERS + [[Entry.file("s")]], "ours:1", compress="zstd"))
-        self.coffer("tag", "ours:1", ours)
-        self.coffer("push", ours)
-        out = os.path.join(self.scratch, "out")
-        subprocess.run(["skopeo", "copy", "-q", "--insecure-policy", "--src-tls-verify=false", "docker://" + ours, f"oci:{out}:1"], check=True, capture_output=True)
-        self.assertEqual(subprocess.run(["umoci", "ls", "--layout", out], capture_output=True, text=True, check=True).stdout.split(), ["1"])
-        with open(os.path.join(out, "index.json")) as f:
-            self.assertEqual(json.load(f)["manifests"][0]["digest"], digest(raw_manifest(ours)))
-
-
 class Login(PullTest):
     @classmethod
     def setUpClass(cls):
@@ -484,53 +430,6 @@ class Api(daemon.DaemonTest):
         docker("rmi", "-f", "dc:1", f"{reg.name}/dc:1", check=True)
         self.assertEqual(docker("run", "--rm", "--network", "none", f"{reg.name}/dc:1", "echo", "pulled").stdout, "pulled\n")
         docker("rmi", "-f", f"{reg.name}/dc:1")
-
-
-class Dockerd(peers.ArenaTest):
-    """Debian's dockerd (20.10) pushes what we pull, and pulls what we push: through a registry beside it."""
-
-    @classmethod
-    def setUpArena(cls):
-        a = cls.arena
-        cls.stage = coffer.Stage.get()
-        cls.name = "127.0.0.1:5000"
-        config = os.path.join(a.dir, "registry.yml")
-        with open(config, "w") as f:
-            f.write(f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {a.dir}/registry}}}}\nhttp: {{addr: '{cls.name}'}}\n")
-        a.run("ip", "link", "set", "lo", "up", check=False)
-        a.daemon("docker-registry", "serve", config, log="registry.log")
-        argv = ["dockerd", "--data-root", a.dir + "/data", "--exec-root", "/run/docker", "--pidfile", "/run/docker.pid", "-H", "unix:///run/docker.sock", "--bridge", "none", "--iptables=false", "--oom-score-adjust", "0"]
-        cls.server = a.daemon(*argv, log="dockerd.log")
-        if not coffer.wait_until(lambda: cls.docker("version", check=False).code == 0 or cls.server.poll() is not None, 60, 0.1) or cls.server.poll() is not None:
-            raise RuntimeError("dockerd did not come up: " + a.log("dockerd.log"))
-
-    @classmethod
-    def docker(cls, *args, **kw):
-        return cls.arena.run("docker", "-H", "unix:///run/docker.sock", *args, **kw)
-
-    @classmethod
-    def ours(cls, *args, **kw):
-        env = {"COFFER_ROOT": cls.arena.dir + "/coffer", "COFFER_RUN": "/run/coffer-test", "COFFER_LIBEXEC": cls.stage.libexec}
-        return cls.arena.run(cls.stage.coffer, *args, env=env, **kw)
-
-    def test_both_ways(self):
-        theirs, back = f"{self.name}/theirs:1", f"{self.name}/back:1"
-        self.docker("load", "-i", images.docker_archive(LAYERS, ["theirs:1"]))
-        self.docker("tag", "theirs:1", theirs)
-        pushed = self.docker("push", theirs).out
-        self.assertIn("Downloaded newer image", self.ours("pull", theirs).out)
-        image, inspect = json.loads(self.docker("image", "inspect", theirs).out)[0], json.loads(self.ours("image", "inspect", theirs).out)[0]
-        self.assertEqual((inspect["Id"], inspect["RootFS"]["Layers"]), (image["Id"], image["RootFS"]["Layers"]))
-        self.assertIn(inspect["RepoDigests"][0].split("@")[1], pushed)
-        for kind, archive in (("gzip", images.oci_archive(LAYERS + [[Entry.file("g")]], "mine-gzip:1")), ("plain", images.docker_archive(LAYERS + [[Entry.file("p")]], ["mine-plain:1"]))):
-            ref = f"{self.name}/mine-{kind}:1"
-            self.ours("load", "-i", archive)
-            self.ours("tag", f"mine-{kind}:1", ref)
-            said = self.ours("push", ref).out
-            self.docker("pull", ref)
-            image, inspect = json.loads(self.docker("image", "inspect", ref).out)[0], json.loads(self.ours("image", "inspect", ref).out)[0]
-            self.assertEqual(image["Id"], inspect["Id"])
-            self.assertIn(image["RepoDigests"][0].split("@")[1], said)
 
 
 if __name__ == "__main__":
