@@ -63,7 +63,7 @@ static void rename_all(struct engine *e, const struct container *c, const struct
 static int leave_running(struct engine *e, const struct container *c, const struct endpoints *all, struct endpoint *p, int netns, struct err *err)
 {
 	_cleanup_naming_ struct naming before = {0};
-	int rc = naming_load(e, c, all->v, all->n, &before, err);
+	int rc = naming_load(e, c, all->v, all->n, /* starts= */ false, &before, err);
 	p->change = ENDPOINT_GOING;
 	rc = rc < 0 ? rc : endpoint_save_change(e->networks, p, err);
 	rc = rc < 0 ? rc : fault_point("engine.disconnect.going", err);

@@ -335,3 +335,25 @@ int etc_update(int dir, const struct etc *before, const struct etc *after, struc
 	int r = rewrite(dir, "hosts", &fresh, err);
 	return r < 0 ? r : update_resolv(dir, before, after, err);
 }
+
+int etc_readdress(int dir, const char *names, const char *address, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf out = STRBUF_INIT(2 * FILE_MAX);
+	_cleanup_free_ char *text = NULL;
+	bool changed = false;
+	ssize_t n = read_file(dir, "hosts", FILE_MAX, &text);
+	if (n < 0 || memchr(text, '\0', (size_t) n))
+		return n >= 0 || n == -ENOENT || n == -EFBIG ? 0 : err_sys(err, (int) n, "reading 'hosts' of the container"); /* ended, or no file of ours any more */
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n"), at = MIN(strcspn(line, "\t"), len), next = len + (line[len] == '\n');
+		bool it = at < len && len - at - 1 == strlen(names) && memcmp(line + at + 1, names, len - at - 1) == 0 && !(strlen(address) == at && memcmp(line, address, at) == 0);
+		if (it)
+			strbuf_adds(&out, address);
+		strbuf_add(&out, line + (it ? at : 0), next - (it ? at : 0));
+		changed |= it;
+		line += next;
+	}
+	if (strbuf_err(&out) < 0)
+		return err_sys(err, strbuf_err(&out), "changing 'hosts' of the container");
+	return changed ? rewrite(dir, "hosts", &out, err) : 0;
+}

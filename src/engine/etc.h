@@ -50,6 +50,8 @@ int etc_resolv(const struct etc *e, struct strbuf *out, struct err *err);
 bool etc_needs_server(const struct etc *e);
 /** etc_write() - make the three files in @dir. */
 int etc_write(int dir, const struct etc *e, struct err *err);
+/** etc_readdress() - those lines of hosts in @dir that end in @names, as lines of @etc->lines do, have @address. Fine when there is none. */
+int etc_readdress(int dir, const char *names, const char *address, struct err *err);
 /** etc_update() - from the lines of @before to those of @after in hosts, in place; other lines stay; and resolv.conf when coffer-dns is to be asked from now
  *  on. Missing files are fine: it has ended. */
 int etc_update(int dir, const struct etc *before, const struct etc *after, struct err *err);

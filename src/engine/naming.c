@@ -74,6 +74,7 @@ static int add_names(const struct container *c, const char *hostname, const stru
 /* Links: "NAME:ALIAS", or a name alone. */
 
 struct linking {
+	bool starts; /* it is not there yet */
 	struct engine *e;
 	struct naming *n;
 	const struct container *c;
@@ -106,11 +107,16 @@ static int add_link(void *ctx, const char *s, struct err *err)
 	return 0;
 }
 
-static int add_line(struct linking *l, const struct container *other, const char *alias, const char *address, struct err *err)
+static char *names_of_link(const struct container *other, const char *alias)
 {
 	char hostname[65];
 	hostname_of(other, hostname);
-	const char *names = keep(l->n, str_printf("%s %s %s", alias, hostname, other->name));
+	return str_printf("%s %s %s", alias, hostname, other->name);
+}
+
+static int add_line(struct linking *l, const struct container *other, const char *alias, const char *address, struct err *err)
+{
+	const char *names = keep(l->n, names_of_link(other, alias));
 	struct etc_line *v = names ? reallocarray(l->n->lines, l->n->etc.n_lines + 1, sizeof(*v)) : NULL;
 	if (!v)
 		return err_oom(err);
@@ -119,7 +125,7 @@ static int add_line(struct linking *l, const struct container *other, const char
 	return 0;
 }
 
-/* The default network has no names: what is linked is a line in hosts, as it is now. */
+/* The default network has no names: what is linked is a line in hosts, which follows (naming_linked()). */
 static int add_link_line(void *ctx, const char *s, struct err *err)
 {
 	struct linking *l = ctx;
@@ -130,7 +136,9 @@ static int add_link_line(void *ctx, const char *s, struct err *err)
 	int rc = split_link(l->n, s, &name, &alias, err);
 	if (rc < 0)
 		return rc;
-	if (container_find(l->e, l->c->tenant, name, &other, &why) < 0)
+	if (container_find(l->e, l->c->tenant, name, &other, &why) < 0 && why.kind == ERR_NOT_FOUND && !l->starts)
+		return 0;
+	if (why.kind)
 		return err_set(err, ERR_INVALID, "HostConfig.Links (--link): could not get container for %.128s: %s", name, why.msg);
 	rc = endpoints_of(l->e->networks, other.id, &of.v, &of.n, err);
 	const char *address = NULL;
@@ -138,16 +146,18 @@ static int add_link_line(void *ctx, const char *s, struct err *err)
 		if (of.v[i].up && str_eq(of.v[i].network, l->p->network))
 			address = address_of(l->n, &of.v[i], AF_INET);
 	networking_endpoints_done(&of);
+	if (rc >= 0 && str_empty(address) && !l->starts)
+		return 0; /* its line stays as it is until it comes back */
 	if (rc >= 0 && str_empty(address))
 		return err_set(err, ERR_CONFLICT, "Cannot link to a non running container: /%s AS /%s/%s", other.name, l->c->name, alias);
 	return rc < 0 ? rc : add_line(l, &other, alias, address, err);
 }
 
 /* One network of the container's. */
-static int add_network(struct engine *e, struct naming *n, const struct container *c, const struct endpoint *p, struct err *err)
+static int add_network(struct engine *e, struct naming *n, const struct container *c, const struct endpoint *p, bool starts, struct err *err)
 {
 	_cleanup_network_ struct network net = {0};
-	struct linking l = {.e = e, .n = n, .c = c, .p = p};
+	struct linking l = {.starts = starts, .e = e, .n = n, .c = c, .p = p};
 	int rc = network_load(e->networks, p->network, &net, err);
 	if (rc <= 0)
 		return rc;
@@ -192,7 +202,7 @@ static void read_host(struct naming *n)
 		n->etc.host_hosts = n->host_hosts;
 }
 
-static int load(struct engine *e, const struct container *c, const struct endpoint *v, size_t count, struct naming *n, struct err *err)
+static int load(struct engine *e, const struct container *c, const struct endpoint *v, size_t count, bool starts, struct naming *n, struct err *err)
 {
 	bool host = network_is_host(c->req);
 	hostname_of(c, n->hostname);
@@ -209,7 +219,7 @@ static int load(struct engine *e, const struct container *c, const struct endpoi
 	int rc = add_gateway(n, v, count, err);
 	for (size_t i = 0; rc >= 0 && i < count && i < DNS_NETWORKS_MAX; i++)
 		if (v[i].up && v[i].change != ENDPOINT_GOING)
-			rc = add_network(e, n, c, &v[i], err);
+			rc = add_network(e, n, c, &v[i], starts, err);
 	if (rc < 0)
 		return rc;
 	if (n->etc.resolver != ETC_RESOLVER_NONE)
@@ -223,10 +233,10 @@ static int load(struct engine *e, const struct container *c, const struct endpoi
 	return 0;
 }
 
-int naming_load(struct engine *e, const struct container *c, const struct endpoint *v, size_t n, struct naming *ret, struct err *err)
+int naming_load(struct engine *e, const struct container *c, const struct endpoint *v, size_t n, bool starts, struct naming *ret, struct err *err)
 {
 	*ret = (struct naming) {0};
-	int rc = load(e, c, v, n, ret, err);
+	int rc = load(e, c, v, n, starts, ret, err);
 	if (rc < 0)
 		naming_done(ret);
 	return MIN(rc, 0);
@@ -236,9 +246,74 @@ int naming_current(struct engine *e, const struct container *c, struct naming *r
 {
 	struct endpoints all = {0};
 	int rc = endpoints_of(e->networks, c->id, &all.v, &all.n, err);
-	rc = rc < 0 ? rc : naming_load(e, c, all.v, all.n, ret, err);
+	rc = rc < 0 ? rc : naming_load(e, c, all.v, all.n, /* starts= */ false, ret, err);
 	networking_endpoints_done(&all);
 	return rc;
+}
+
+/* After a start: who links to it */
+
+struct relink {
+	struct engine *e;
+	const struct container *target, *c; /* @c links */
+	const char *address;
+};
+
+static int relink_one(void *ctx, const char *s, struct err *err)
+{
+	struct relink *r = ctx;
+	size_t len = strcspn(s, ":");
+	_cleanup_free_ char *name = strndup(s, len);
+	_cleanup_container_ struct container other = {0};
+	if (!name)
+		return err_oom(err);
+	if (container_find(r->e, r->c->tenant, name, &other, NULL) < 0 || !str_eq(other.id, r->target->id))
+		return 0; /* another one's, or nobody's */
+	_cleanup_free_ char *names = names_of_link(&other, s[len] ? s + len + 1 : name);
+	_cleanup_close_ int dir = container_dir_open(r->e, r->c->id, /* make= */ false);
+	return !names ? err_oom(err) : dir < 0 ? 0 : etc_readdress(dir, names, r->address, err);
+}
+
+static int relink(struct relink *r, const char *id, const char *network, struct err *err)
+{
+	_cleanup_container_ struct container c = {0};
+	_cleanup_endpoints_ struct endpoints all = {0};
+	/* one that starts right now takes the address from the row; one that comes to a network keeps the line, as it is */
+	_cleanup_close_ int lock = str_eq(id, r->target->id) ? -EBADF : lock_try(r->e, id);
+	int rc = lock < 0 ? 0 : container_load(r->e, id, &c, err);
+	if (rc <= 0)
+		return rc;
+	r->c = &c;
+	rc = endpoints_of(r->e->networks, id, &all.v, &all.n, err);
+	for (size_t i = 0; rc >= 0 && i < all.n; i++)
+		if (str_eq(all.v[i].network, network))
+			rc = each_word(all.v[i].links, "links", relink_one, r, err);
+	return rc;
+}
+
+static int relink_all(struct engine *e, const struct container *c, const struct endpoint *p, struct err *err)
+{
+	_cleanup_strv_ char **ids = NULL;
+	_cleanup_network_ struct network n = {0};
+	char text[IP_TEXT_MAX];
+	int rc = endpoints_linking(e->networks, p->network, &ids, err);
+	rc = rc < 0 || !ids || p->i.n_addresses == 0 ? MIN(rc, 0) : network_load(e->networks, p->network, &n, err);
+	if (rc <= 0 || !n.is_default)
+		return MIN(rc, 0);
+	struct relink r = {.e = e, .target = c, .address = ip_text(text, &p->i.addresses[0])};
+	STRV_FOREACH(id, ids)
+		rc = rc < 0 ? rc : relink(&r, id, n.id, err);
+	return MIN(rc, 0);
+}
+
+void naming_linked(struct engine *e, const struct container *c, const struct endpoint *v, size_t n)
+{
+	struct err err = {0};
+	int rc = 0;
+	for (size_t i = 0; rc >= 0 && i < n; i++)
+		rc = relink_all(e, c, &v[i], &err);
+	if (rc < 0)
+		log_warn("lines of those that link to container %s: %s, ignoring", c->name, err.msg);
 }
 
 /* The name server */

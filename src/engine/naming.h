@@ -24,8 +24,8 @@ struct naming {
 	size_t n_networks, n_texts;
 };
 
-/** naming_load() - for @c on those of @v that are up. @c outlives *@ret. */
-int naming_load(struct engine *e, const struct container *c, const struct endpoint *v, size_t n, struct naming *ret, struct err *err);
+/** naming_load() - for @c on those of @v that are up. @c outlives *@ret. @starts: whom it links to on the default network has to run; later that has no line. */
+int naming_load(struct engine *e, const struct container *c, const struct endpoint *v, size_t n, bool starts, struct naming *ret, struct err *err);
 void naming_done(struct naming *n);
 #define _cleanup_naming_ _cleanup_(naming_done)
 
@@ -38,5 +38,7 @@ int naming_current(struct engine *e, const struct container *c, struct naming *r
 /** naming_changed() - a running @c is on other networks, or called otherwise, than @before: its files, and the name server, hear of it. @netns_fd: its network
  *  namespace. */
 int naming_changed(struct engine *e, const struct container *c, const struct naming *before, int netns_fd, struct err *err);
+/** naming_linked() - @c has been started on @v, maybe under another address: the lines of those that link to it on the default network follow. */
+void naming_linked(struct engine *e, const struct container *c, const struct endpoint *v, size_t n);
 /** naming_mend() - a name server that was killed is started and told of every running container. Return: 1 it was, 0 nothing was to be done, <0. */
 int naming_mend(struct engine *e, struct err *err);

@@ -186,7 +186,7 @@ static int start_stopped(struct engine *e, const struct caller *caller, struct c
 	/* the bundle's directory first: by that a start that is cut off is seen, and what it took is given back */
 	rc = rc < 0 || !networking_has(c->req) ? rc : bundle_begin(e, c->id, err);
 	rc = rc < 0 ? rc : networking_up(e, c, &networks, err);
-	rc = rc < 0 ? rc : naming_load(e, c, networks.endpoints, networks.n, &naming, err);
+	rc = rc < 0 ? rc : naming_load(e, c, networks.endpoints, networks.n, /* starts= */ true, &naming, err);
 	rc = rc < 0 ? rc : bundle_write(e, c, &networks, &naming, err);
 	rc = rc < 0 ? rc : fault_point("engine.start.bundle", err);
 	rc = rc < 0 ? rc : health_prepare(e, c, err);
@@ -200,6 +200,7 @@ static int start_stopped(struct engine *e, const struct caller *caller, struct c
 		return rc;
 	}
 	fault_mark("engine.start.watched");
+	naming_linked(e, c, networks.endpoints, networks.n);
 	networking_tell(e, c, "connect");
 	event_container(e, c, "start", NULL);
 	wait_notify_started(e, c->id);

@@ -23,7 +23,7 @@ void endpoints_free(struct endpoint *v, size_t n)
 	free(v);
 }
 
-#define COLUMNS "id,container,network,position,want4,want6,want_mac,gw_priority,aliases,links,options,up,name,host_name,bridge,mac,v4,v6,change"
+#define COLUMNS "id,container,network,position,want4,want6,want_mac,gw_priority,aliases,links,options,up,name,host_name,bridge,mac,v4,v6,change,was4,was6"
 
 static int dup_col(struct db_stmt *st, int col, char **ret)
 {
@@ -53,6 +53,7 @@ static int read_row(struct db_stmt *st, struct endpoint *ret, struct err *err)
 		return err_set(err, ERR_CORRUPT, "a stored endpoint has a name that is too long");
 	for (int f = 0; f < NETWORK_FAMILIES; f++) {
 		take_ip(st, 4 + f, &p.wanted[f]);
+		take_ip(st, 19 + f, &p.was[f]);
 		if (db_text(st, 16 + f))
 			take_ip(st, 16 + f, &p.i.addresses[p.i.n_addresses++]);
 	}
@@ -151,11 +152,11 @@ int endpoint_save_change(struct network_room *r, const struct endpoint *p, struc
 	return MIN(rc, 0);
 }
 
-int endpoints_changing(struct network_room *r, char ***ret, struct err *err)
+static int read_ids(struct network_room *r, const char *sql, const char *key, char ***ret, struct err *err)
 {
 	_cleanup_strv_ char **v = NULL;
 	_cleanup_stmt_ struct db_stmt *st = NULL;
-	int rc = db_query(r->db, &st, err, "SELECT DISTINCT container FROM network_endpoint WHERE change<>0", "");
+	int rc = db_query(r->db, &st, err, sql, "s", key);
 	while (rc >= 0 && (rc = db_step(st, err)) > 0)
 		if (strv_push(&v, db_text(st, 0)) < 0)
 			rc = err_oom(err);
@@ -164,6 +165,16 @@ int endpoints_changing(struct network_room *r, char ***ret, struct err *err)
 	*ret = v;
 	v = NULL;
 	return 0;
+}
+
+int endpoints_changing(struct network_room *r, char ***ret, struct err *err)
+{
+	return read_ids(r, "SELECT DISTINCT container FROM network_endpoint WHERE change<>0 AND ?1 IS NULL", NULL, ret, err);
+}
+
+int endpoints_linking(struct network_room *r, const char *network, char ***ret, struct err *err)
+{
+	return read_ids(r, "SELECT container FROM network_endpoint WHERE network=?1 AND links IS NOT NULL AND up=1", network, ret, err);
 }
 
 int endpoint_remove(struct network_room *r, const char *container, const char *network, struct err *err)

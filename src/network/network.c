@@ -29,6 +29,8 @@ const char *const network_migrations[] = {
 	"CREATE TABLE network_guard(family INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY(family,name)) WITHOUT ROWID",
 	"ALTER TABLE network_endpoint ADD COLUMN change INTEGER NOT NULL DEFAULT 0;"
 	"CREATE INDEX network_endpoint_changing ON network_endpoint(container) WHERE change<>0",
+	"ALTER TABLE network_endpoint ADD COLUMN was4 TEXT; ALTER TABLE network_endpoint ADD COLUMN was6 TEXT;"
+	"CREATE INDEX network_endpoint_links ON network_endpoint(network) WHERE links IS NOT NULL",
 };
 const size_t network_n_migrations = ARRAY_LEN(network_migrations);
 

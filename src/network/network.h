@@ -48,6 +48,7 @@ struct endpoint {
 	int64_t position;    /* order of connecting */
 	enum endpoint_change change;
 	struct ip_addr wanted[NETWORK_FAMILIES]; /* family 0: any */
+	struct ip_addr was[NETWORK_FAMILIES];	 /* in its last life: has it again when that is free; family 0: none */
 	uint8_t wanted_mac[MAC_LEN]; /* zero: any */
 	int64_t gw_priority;
 	char *aliases, *links, *options; /* owned; JSON; NULL: none */
@@ -127,6 +128,8 @@ int endpoint_add(struct network_room *r, struct endpoint *p, struct err *err);
 int endpoint_save_change(struct network_room *r, const struct endpoint *p, struct err *err);
 /** endpoints_changing() - ids of containers, each once, that have an endpoint which is not settled. *@ret: strv_free(); NULL: none. */
 int endpoints_changing(struct network_room *r, char ***ret, struct err *err);
+/** endpoints_linking() - ids of containers that are up on @network with links. *@ret: strv_free(); NULL: none. */
+int endpoints_linking(struct network_room *r, const char *network, char ***ret, struct err *err);
 int endpoint_remove(struct network_room *r, const char *container, const char *network, struct err *err);
 /** endpoints_remove() - all of @container, and its ports. */
 int endpoints_remove(struct network_room *r, const char *container, struct err *err);

@@ -241,6 +241,25 @@ static int take_next(struct network_room *r, const struct network *n, int f, str
 	return err_set(err, ERR_QUOTA, "no available %s addresses on network %s", column[f], n->name);
 }
 
+/* What it had in its last life. Return: 1 it has it again, 0 not so, <0. */
+static int take_again(struct network_room *r, const struct network *n, int f, const struct ip_addr *was, struct ip_addr *ret, struct err *err)
+{
+	const struct ip_addr *pool = n->range[f].family ? &n->range[f] : &n->subnet[f];
+	if (!was->family || !ip_contains(pool, was) || is_reserved(n, f, was))
+		return 0;
+	int rc = is_held(r, n, f, was, err);
+	if (rc != 0)
+		return MIN(rc, 0);
+	*ret = *was;
+	return 1;
+}
+
+static int take_any(struct network_room *r, const struct network *n, int f, const struct ip_addr *was, struct ip_addr *ret, struct err *err)
+{
+	int rc = take_again(r, n, f, was, ret, err);
+	return rc == 0 ? take_next(r, n, f, ret, err) : MIN(rc, 0);
+}
+
 int address_take(struct network_room *r, const struct network *n, struct endpoint *p, struct err *err)
 {
 	static const uint8_t none[MAC_LEN];
@@ -250,7 +269,7 @@ int address_take(struct network_room *r, const struct network *n, struct endpoin
 		struct ip_addr a = p->wanted[f];
 		if (!n->subnet[f].family)
 			continue;
-		rc = a.family ? take_wanted(r, n, f, &a, err) : take_next(r, n, f, &a, err);
+		rc = a.family ? take_wanted(r, n, f, &a, err) : take_any(r, n, f, &p->was[f], &a, err);
 		a.prefix = n->subnet[f].prefix;
 		p->i.addresses[p->i.n_addresses++] = a;
 	}

@@ -396,7 +396,7 @@ static int clear_row(struct network_room *r, const struct endpoint *p, struct er
 {
 	int rc = bridge_leave(r, p->network, p->i.bridge, err);
 	rc = rc < 0 ? rc
-		    : db_exec(r->db, err, "UPDATE network_endpoint SET up=0,name=NULL,host_name=NULL,bridge=NULL,mac=NULL,v4=NULL,v6=NULL WHERE container=?1 AND network=?2", "ss", p->container,
+		    : db_exec(r->db, err, "UPDATE network_endpoint SET up=0,name=NULL,host_name=NULL,bridge=NULL,mac=NULL,was4=v4,was6=v6,v4=NULL,v6=NULL WHERE container=?1 AND network=?2", "ss", p->container,
 			      p->network);
 	return MIN(rc, 0);
 }

@@ -137,10 +137,26 @@ class Names(NamesTest):
         self.assertEqual(self.dig(other, "web", "A"), [before])
         self.api("POST", f"/containers/{web}/stop?t=0")
         self.assertEqual(self.dig(other, "web", "A"), [])
-        self.start(net, aliases=["thief"])  # may get the address
+        thief = self.create("sleep", "1000", host={"NetworkMode": net}, NetworkingConfig={"EndpointsConfig": {net: {"IPAMConfig": {"IPv4Address": before}}}})
+        self.assertEqual(self.api("POST", f"/containers/{thief}/start").status, 204)
         self.assertEqual(self.api("POST", f"/containers/{web}/start").status, 204)
+        self.assertNotEqual(self.address(web, net), before)
         self.assertEqual(self.dig(other, "web", "A"), [self.address(web, net)])
         self.assertEqual(self.dig(web, "web", "A"), [self.address(web, net)])  # by its new sockets
+
+    def test_an_address_that_is_still_free_is_kept(self):
+        net = self.network(EnableIPv6=True)
+        for where in ("bridge", net):
+            cid = self.start(where, host={"RestartPolicy": {"Name": "always"}})
+            first = self.inspect(cid)
+            address = lambda: {k: v for k, v in self.inspect(cid)["NetworkSettings"]["Networks"][where].items() if k in ("IPAddress", "GlobalIPv6Address", "MacAddress")}  # noqa: E731,B023
+            before = address()
+            for again in (lambda: os.kill(first["State"]["Pid"], signal.SIGKILL), lambda: self.api("POST", f"/containers/{cid}/restart?t=0")):  # noqa: B023
+                pid = self.inspect(cid)["State"]["Pid"]
+                again()
+                self.assertTrue(wait_until(lambda: self.inspect(cid)["State"]["Pid"] not in (0, pid), 20))  # noqa: B023
+                self.start(where)  # gets another one
+                self.assertEqual(address(), before)
 
     def test_connect_and_disconnect_while_running(self):
         one, two = self.network(), self.network()
@@ -204,6 +220,46 @@ class Names(NamesTest):
         self.assertEqual(self.api("POST", f"/containers/{cid}/start").status, 204)
         self.assertEqual(self.file(cid, "resolv.conf"), self.file(web, "resolv.conf"))
         self.assertEqual(self.dig(cid, "sharer", "A"), [self.address(web, net)])
+
+
+class Lines(NamesTest):
+    """--link on the default network: lines of hosts. It has room for five containers here."""
+
+    @classmethod
+    def start_daemon(cls, *flags):
+        path = os.path.join(cls.scratch, "daemon.json")
+        with open(path, "w") as f:
+            f.write('{"bip": "10.200.0.1/29"}')
+        return super().start_daemon("--config-file", path, *flags)
+
+    def line(self, cid):
+        return [line for line in self.file(cid, "hosts") if "legacy" in line]
+
+    def test_a_line_follows_the_other_ones_restart(self):
+        old = self.start("bridge", name="oldstyle")
+        cid = self.start("bridge", host={"Links": ["oldstyle:legacy"]})
+        path = f"/proc/{self.inspect(cid)['State']['Pid']}/root/etc/hosts"
+        with open(path, "a") as f:
+            f.write("192.0.2.99\tits.own\n")
+        before = self.address(old, "bridge")
+        self.assertEqual(self.line(cid), [f"{before}\tlegacy {old[:12]} oldstyle"])
+        self.assertEqual(self.api("POST", f"/containers/{old}/stop?t=0").status, 204)
+        net = self.network()
+        self.connect(net, cid)  # while the other one does not run
+        self.assertEqual(self.line(cid), [f"{before}\tlegacy {old[:12]} oldstyle"])
+        others = [self.start("bridge") for _ in range(4)]
+        thief = [o for o in others if self.address(o, "bridge") == before]
+        self.assertEqual(len(thief), 1)
+        self.api("DELETE", f"/containers/{next(o for o in others if o not in thief)}?force=1")
+        self.assertEqual(self.api("POST", f"/containers/{old}/start").status, 204)
+        now = self.address(old, "bridge")
+        self.assertNotEqual(now, before)
+        self.assertEqual(self.line(cid), [f"{now}\tlegacy {old[:12]} oldstyle"])
+        self.assertIn("192.0.2.99\tits.own", self.file(cid, "hosts"))
+        # one that is not running cannot be linked to at a start
+        self.assertEqual(self.api("POST", f"/containers/{old}/stop?t=0").status, 204)
+        a = self.api("POST", f"/containers/{cid}/restart?t=0")
+        self.assertIn("Cannot link to a non running container", a.message)
 
 
 class Server(NamesTest):

@@ -365,8 +365,10 @@ class Ports(NetworkTest):
             a = self.api("POST", "/containers/create", {"Image": self.IMAGE, "HostConfig": {"PortBindings": bindings}})
             self.assertEqual(a.status, 400, str(a))
             self.assertIn(words, a.message)
-        for ip, status, words in (("192.0.2.77", 400, "is not an address of this host"), ("::1", 400, "IPv6")):
-            cid = self.create("true", host={"NetworkMode": "bridge", "PortBindings": {"80/tcp": [{"HostIp": ip, "HostPort": "1234"}]}})
+        six = self.network(EnableIPv6=True)
+        for net, ip, status, words in (("bridge", "192.0.2.77", 400, "is not an address of this host"), ("bridge", "::1", 400, "IPv6"),
+                                       (six, "::1", 501, "::1 cannot be translated by the kernel: publish on 127.0.0.1")):
+            cid = self.create("true", host={"NetworkMode": net, "PortBindings": {"80/tcp": [{"HostIp": ip, "HostPort": "1234"}]}})
             a = self.api("POST", f"/containers/{cid}/start")
             self.assertEqual(a.status, status, str(a))
             self.assertIn(words, a.message)

@@ -113,6 +113,11 @@ static void update(void **state)
 	is(dir, FIXED "6.6.6.6 mine\n10.0.0.2\tweb too\n10.1.0.2\tweb\n");
 	assert_int_equal(etc_update(dir, &c, &none, &err), 0);
 	is(dir, FIXED "6.6.6.6 mine\n10.0.0.2\tweb too\n127.0.0.1\tweb\n");
+	put(dir, "10.0.0.3\tdb 1234 data\n6.6.6.6\tdb\n10.0.0.3\tdb 1234 data2\n10.0.0.3 db 1234 data\n9.9.9.9\tdb 1234 data");
+	assert_int_equal(etc_readdress(dir, "db 1234 data", "10.0.0.77", &err), 0);
+	is(dir, "10.0.0.77\tdb 1234 data\n6.6.6.6\tdb\n10.0.0.3\tdb 1234 data2\n10.0.0.3 db 1234 data\n10.0.0.77\tdb 1234 data");
+	assert_int_equal(etc_readdress(dir, "db 1234 data", "10.0.0.3", &err), 0);
+	is(dir, "10.0.0.3\tdb 1234 data\n6.6.6.6\tdb\n10.0.0.3\tdb 1234 data2\n10.0.0.3 db 1234 data\n10.0.0.3\tdb 1234 data");
 	put(dir, "no newline");
 	assert_int_equal(etc_update(dir, &none, &a, &err), 0);
 	is(dir, "no newline\n10.0.0.2\tweb\n");
@@ -124,6 +129,7 @@ static void update(void **state)
 	assert_int_equal(unlinkat(dir, "hosts", 0), 0);
 	assert_int_equal(symlinkat("/etc/passwd", dir, "hosts"), 0);
 	assert_true(etc_update(dir, &none, &a, &err) < 0); /* never through a link */
+	assert_int_equal(etc_readdress(dir, "nobody", "1.2.3.4", &err), 0);
 	assert_int_equal(unlinkat(dir, "hosts", 0), 0);
 	assert_int_equal(rmdir(path), 0);
 }
