@@ -2,6 +2,9 @@
 /*
  * Collection: directories in tmp/ whose owner is gone (I4), then, while no load runs (I3), blobs and layers that no row of any tenant
  * names. A layer leaves by a rename into tmp/, so that a half-deleted one is never seen under its chain id.
+ *
+ * That there is something to collect is a directory in tmp/, until it is done: the work of who died; IMAGE_AGAIN of who found a load in
+ * the way, for that load's end or the next engine; the collector's own, should it die.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -45,6 +48,9 @@ static int collect_work(struct image_store *s, const char *name, struct err *err
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return 0; /* gone meanwhile, or alive */
 	s->gc_wanted = true;
+	if (str_eq(name, IMAGE_AGAIN))
+		return 0;
+	(void) mkdirat(s->tmp, IMAGE_AGAIN, 0700); /* there already: somebody else wants it, too */
 	(void) rm_rf_at(s->tmp, name); /* what cannot be removed now is tried again at the next close */
 	return 0;
 }
@@ -131,20 +137,32 @@ int image_drop_partial(struct image_store *s, struct err *err)
 	return each_name(s->partial, collect_tenant, s, err);
 }
 
-/* Return: 1 done, 0 somebody else holds the lock, ERR_*. */
+/* Return: 1 done, 2 done and wanted again, 0 somebody else holds the lock, ERR_*. */
 static int collect(struct image_store *s, struct err *err)
 {
+	struct work evidence;
 	_cleanup_close_ int lock = openat(s->root, IMAGE_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (lock < 0)
 		return err_sys(err, -errno, "locking the image store");
 	if (flock(lock, LOCK_EX | LOCK_NB) < 0)
 		return 0;
+	struct err ignored;
+	bool marked = work_mark(s, &evidence, &ignored) >= 0; /* a full disk has no room for it, and needs the collection most */
 	s->gc_wanted = false;
+	(void) unlinkat(s->tmp, IMAGE_AGAIN, AT_REMOVEDIR); /* who wants it from now on is not served by this one */
 	fault_mark("image.gc.begin");
 	int r = each_name(s->layers, collect_layer, s, err);
 	fault_mark("image.gc.layers");
 	r = r < 0 ? r : each_name(s->blobs, collect_blob, s, err);
-	return r < 0 ? r : 1;
+	if (r >= 0 && marked)
+		(void) unlinkat(s->tmp, evidence.name, AT_REMOVEDIR); /* one that stays has it done once more */
+	evidence.fd = safe_close(evidence.fd);
+	return r < 0 ? r : image_gc_is_due(s) || s->gc_wanted ? 2 : 1;
+}
+
+bool image_gc_is_due(struct image_store *s)
+{
+	return faccessat(s->tmp, IMAGE_AGAIN, F_OK, 0) == 0;
 }
 
 int image_gc(struct image_store *s, struct err *err)
@@ -152,12 +170,13 @@ int image_gc(struct image_store *s, struct err *err)
 	int r = collect_tmp(s, err);
 	if (r < 0)
 		return r;
+	while ((r = collect(s, err)) == 2)
+		;
 	/* a load that is under way may be about to name what nobody names yet: it collects when it ends (work_end()); a collection looks again */
-	do {
-		r = collect(s, err);
-		if (r == 0)
-			s->gc_wanted = true;
-	} while (r > 0 && s->gc_wanted);
+	if (r == 0) {
+		s->gc_wanted = true;
+		(void) mkdirat(s->tmp, IMAGE_AGAIN, 0700); /* as above */
+	}
 	return MIN(r, 0);
 }
 

@@ -18,6 +18,7 @@
 
 #define IMAGE_LOCK "images.lock"
 #define WORK_PREFIX "image-"
+#define IMAGE_AGAIN WORK_PREFIX "again" /* nobody's directory: a collection is due */
 #define IMAGE_DAMAGED "damaged" /* blobs that a check has put aside */
 
 struct image_store {
@@ -46,6 +47,10 @@ struct work {
 	unsigned counter; /* of minted names */
 };
 int work_begin(struct image_store *s, struct work *ret, struct err *err);
+/** work_mark() - the directory alone, empty: that its owner has something to do. */
+int work_mark(struct image_store *s, struct work *ret, struct err *err);
+/** image_gc_is_due() - somebody wanted to collect, and could not. */
+bool image_gc_is_due(struct image_store *s);
 /** work_end() - remove it with all that is left inside; collect when somebody wanted to meanwhile. */
 void work_end(struct image_store *s, struct work *w);
 

@@ -40,6 +40,16 @@ static int make_dir(struct image_store *s, struct work *w)
 	return flock(w->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
 }
 
+int work_mark(struct image_store *s, struct work *ret, struct err *err)
+{
+	*ret = (struct work) {.fd = -EBADF, .store_lock = -EBADF};
+	int r = make_dir(s, ret);
+	if (r >= 0)
+		return 0;
+	ret->fd = safe_close(ret->fd);
+	return err_sys(err, r, "making a directory below tmp");
+}
+
 int image_hold(struct image_store *s, struct err *err)
 {
 	int fd = lock_file(s->root, IMAGE_LOCK, LOCK_SH);
@@ -69,6 +79,6 @@ void work_end(struct image_store *s, struct work *w)
 	w->fd = safe_close(w->fd);
 	w->store_lock = safe_close(w->store_lock);
 	struct err ignored;
-	if (s->gc_wanted)
+	if (s->gc_wanted || image_gc_is_due(s))
 		(void) image_gc(s, &ignored); /* the next one tries again */
 }

@@ -288,8 +288,8 @@ class FaultTest(daemon.DaemonTest):
             return [p for p in child_pids(cli.pid) if programs.get(p) == "coffer"]
         if victim == "files":
             return [p for p, name in programs.items() if name == "coffer-files"]
-        if victim == "unpack":
-            return [p for p, name in programs.items() if name == "coffer-unpack"]
+        if victim in ("unpack", "fetch"):
+            return [p for p, name in programs.items() if name == "coffer-" + victim]
         if victim == "reaper":
             return [p for p, name in programs.items() if name == "coffer" and coffer.cmdline(p)[1:2] == ["reap"]]
         monitors = [p for p, name in programs.items() if name == "coffer-monitor" and not namespaced(p)]
