@@ -30,7 +30,7 @@ struct exchange {
 	int out, body;             /* owned, of the request under way */
 	enum fetch_reach reach;    /* of the address that is connected to */
 	struct addrinfo *proxies[2]; /* owned; where the operator's proxies are, NULL: none or not known */
-	bool refused, head_sent, too_long, bad_head, gone;
+	bool refused, head_sent, too_long, bad_head, gone, has_length;
 	unsigned n_headers;
 	uint64_t sent, bytes;
 	char why[CURL_ERROR_SIZE];
@@ -73,10 +73,15 @@ static size_t on_header(char *p, size_t size, size_t n, void *ctx)
 		uint32_t kind = x->m->kind;
 		memset(x->m, 0, sizeof(*x->m));
 		x->m->kind = kind;
+		x->has_length = false;
 		return len;
 	}
 	if (++x->n_headers > HEADERS_MAX)
 		return 0;
+	if (len > strlen("content-length:") && strncasecmp(p, "content-length:", strlen("content-length:")) == 0) {
+		x->bad_head = x->bad_head || x->has_length; /* where does the body end? */
+		x->has_length = true;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		size_t name = strlen(wanted[i].name);
 		if (len <= name || p[name] != ':' || strncasecmp(p, wanted[i].name, name) != 0)
@@ -350,7 +355,7 @@ static int run_request(struct exchange *x)
 {
 	struct curl_slist *headers = read_headers(x->q->headers);
 	memset(x->m, 0, sizeof(*x->m));
-	x->refused = x->head_sent = x->too_long = x->bad_head = x->gone = false;
+	x->refused = x->head_sent = x->too_long = x->bad_head = x->gone = x->has_length = false;
 	x->n_headers = 0;
 	x->sent = x->bytes = 0;
 	x->why[0] = '\0';

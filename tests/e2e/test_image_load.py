@@ -17,6 +17,7 @@ import tempfile
 import threading
 import time
 import unittest
+import zlib
 
 import images
 import tarcorpus
@@ -225,6 +226,12 @@ class Bombs(ImageTest):
 
     def test_a_million_gzip_members(self):
         self.limited("layer 1", "more than 500000 gzip members", layer=gzip.compress(b"", mtime=0) * 1000000)
+
+    def test_two_million_entries(self):
+        """Of one directory, which takes no room: the count alone ends it."""
+        z = zlib.compressobj(6, zlib.DEFLATED, -15)
+        piece = z.compress(tarcorpus.block(b"d/", b"5", 0) * 8192) + z.flush(zlib.Z_FULL_FLUSH)
+        self.limited("layer 1", "more than 2000000 entries", layer=b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + piece * 245)
 
     def test_zstd_window_of_2_gib(self):
         self.limited("layer 1", "zstd window is larger than 128 MiB", layer=b"\x28\xb5\x2f\xfd\x00\xa8" + b"\1\0\0")

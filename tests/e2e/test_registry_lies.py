@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import socket
 import subprocess
 import tarfile
 import time
@@ -149,6 +150,39 @@ class Documents(LieTest):
         self.refused(ref, "doubled")
         self.fake_.lies[:] = [lambda h, path, q: h.error(401, "UNAUTHORIZED", WWW_Authenticate='Bearer realm="x') or True]
         self.refused(ref, "WWW-Authenticate")
+
+
+    def test_a_list_of_tags_does_not_go_on_elsewhere(self):
+        other = self.fake()
+        self.serve(Image([[Entry.file("a")]]))
+        for link in (f"<{other.url}/v2/x/tags/list?last=1>", "<https://169.254.169.254/v2/x/tags/list>", f"<//{other.name}/x>", "<file:///etc/passwd>"):
+            self.fake_.lies[:] = [lambda h, path, q, link=link: path.endswith("/tags/list") and (h.answer(200, b'{"name":"x","tags":["1"]}', Link=link + '; rel="next"') or True)]
+            self.assertEqual(self.coffer("pull", "-a", f"{self.fake_.name}/x", check=False).code, 1, link)
+            self.assertEqual(self.store(), [])
+        self.assertEqual(other.seen, [])
+        self.fake_.lies[:] = [lambda h, path, q: path.endswith("/tags/list") and (h.answer(200, b'{"name":"x","tags":["1"]}', Link='</v2/x/tags/list?n=1>; rel="next"') or True)]
+        self.assertFails(self.coffer("pull", "-a", f"{self.fake_.name}/x", check=False), 1, "pages")  # one that never ends
+
+    def test_embedded_data_is_not_used(self):
+        """A descriptor may bring its content along: what is used is what the digest says."""
+        image = Image([images.busybox_entries(), [Entry.file("data", "good")]])
+        evil = gzip.compress(images.tar([Entry.file("data", "evil")]), 1)
+        image.doc["layers"][1]["data"] = base64.b64encode(evil).decode()
+        ref = self.serve(image)
+        self.pull(ref)
+        self.assertEqual(self.run_(ref, "cat", "/data").word, "good")
+        self.coffer("rmi", ref)
+
+    def test_file_systems_are_no_layers(self):
+        """An image of a file system would be the kernel's to parse: none is taken, whatever it is called."""
+        for kind in ("application/vnd.oci.image.layer.v1.erofs", "application/vnd.oci.image.layer.v1.squashfs", "application/vnd.erofs.layer.v1", "application/vnd.in-toto+json"):
+            image = Image([[Entry.file("a")]])
+            image.doc["layers"][0]["mediaType"] = kind
+            self.refused(self.serve(image), "media type")
+        image = Image([[Entry.file("a")]], compress=False)
+        image.layers = [b"hsqs" + bytes(4096)]
+        image.doc["layers"][0].update(digest=digest(image.layers[0]), size=len(image.layers[0]))
+        self.refused(self.serve(image), "not a tar archive")
 
 
 class Blobs(LieTest):
@@ -395,6 +429,43 @@ class Tls(LieTest):
             else:
                 self.assertIn("certificate is not trusted", r.err)
                 self.assertEqual(f.seen, [], "not one request was sent")
+
+    def test_every_command_verifies(self):
+        """Self-signed, of another name, run out: not one request is sent, whoever asks."""
+        expired = registries.make_cert(self.scratch, "expired", days=-1)
+        wrong = registries.make_cert(self.scratch, "wrong-name", hosts=("elsewhere",), addresses=("192.0.2.1",))
+        unknown = registries.make_cert(self.scratch, "unknown")
+        self.coffer("load", "-i", images.docker_archive([[Entry.file("v")]], ["verify:1"]))
+        for cert, trusted in ((expired, True), (wrong, True), (unknown, False)):
+            f = self.fake(tls=cert)
+            ref = f.add(Image([[Entry.file("a")]]), "x", "1")
+            self.coffer("tag", "verify:1", ref)
+            env = {"SSL_CERT_FILE": cert[0]} if trusted else {}
+            for argv, code, kw in ((("pull", ref), 1, {}), (("push", ref), 1, {}), (("login", "-u", "a", "--password-stdin", f.name), 1, {"input": SECRET}), (("search", f.name + "/x"), 1, {}), (("manifest", "inspect", ref), 1, {}),
+                                   (("run", "--rm", "--pull", "always", "--network", "none", ref, "true"), 125, {})):
+                r = self.coffer(*argv, check=False, env=env, **kw)
+                self.assertFails(r, code, "certificate is not trusted")
+            self.assertEqual(f.seen, [])
+            self.coffer("rmi", ref)
+        self.coffer("rmi", "verify:1")
+
+    def test_link_local_addresses_are_not_connected_to(self):
+        """The metadata service of a cloud: by its address and by a name; not even a connection is made."""
+        address = "169.254.169.254"
+        subprocess.run(["ip", "addr", "add", address + "/32", "dev", "lo"], check=True)
+        self.addCleanup(subprocess.run, ["ip", "addr", "del", address + "/32", "dev", "lo"], check=True)
+        with socket.create_server((address, 443)) as one, socket.create_server((address, 80)) as two:
+            type(self).command = etc_overlay(os.path.join(self.scratch, "metadata"), {"hosts": f"{address} metadata.example\n", "coffer/daemon.json": json.dumps({"insecure-registries": ["metadata.example:80"]})}) + [self.stage.coffer]
+            self.addCleanup(setattr, type(self), "command", [self.stage.coffer])
+            for name in (address, "metadata.example", "metadata.example:80"):
+                for argv in (("pull", f"{name}/x:1"), ("login", "-u", "a", "--password-stdin", name), ("search", name + "/x"), ("manifest", "inspect", name + "/x:1")):
+                    r = self.coffer(*argv, check=False, input=SECRET)
+                    self.assertEqual(r.code, 1, str(r))
+                    self.assertIn("link-local", r.err, str(r))
+            for server in (one, two):
+                server.setblocking(False)
+                with self.assertRaises(BlockingIOError):
+                    server.accept()
 
     def test_plain_text_is_for_loopback_and_named_registries(self):
         # the loopback interface under a name that does not say so
