@@ -19,7 +19,7 @@
 #include "base/id.h"
 #include "image/internal.h"
 
-#define PARTIAL_GRACE_S (24 * 3600)
+#define PARTIAL_GRACE_S (24 * 3600) /* for another attempt */
 
 /* Call @fn for each name in directory @dfd; @fn may remove the entry. */
 static int each_name(int dfd, int (*fn)(struct image_store *s, const char *name, struct err *err), struct image_store *s, struct err *err)
@@ -154,6 +154,8 @@ static int collect(struct image_store *s, struct err *err)
 	int r = each_name(s->layers, collect_layer, s, err);
 	fault_mark("image.gc.layers");
 	r = r < 0 ? r : each_name(s->blobs, collect_blob, s, err);
+	s->parts_older_than_s = now_ns() / NSEC_PER_SEC - PARTIAL_GRACE_S;
+	r = r < 0 ? r : each_name(s->partial, collect_tenant, s, err);
 	if (r >= 0 && marked)
 		(void) unlinkat(s->tmp, evidence.name, AT_REMOVEDIR); /* one that stays has it done once more */
 	evidence.fd = safe_close(evidence.fd);

@@ -312,6 +312,20 @@ class Resume(PullTest):
         self.pull(ref)
         self.coffer("rmi", ref)
 
+    def test_what_nobody_takes_up_goes_after_a_day(self):
+        """Nothing but a prune removed the beginnings of blobs: the day that they were said to be kept for never ended."""
+        folder = os.path.join(self.root, "partial", "local")
+        os.makedirs(folder, exist_ok=True)
+        for name, age in (("a", 25), ("b", 23)):
+            path = os.path.join(folder, name * 64)
+            with open(path, "wb") as f:
+                f.write(b"left")
+            os.utime(path, (time.time() - age * 3600,) * 2)
+        self.coffer("load", "-q", "-i", images.docker_archive([[Entry.file("x")]], ["passing:1"]))
+        self.coffer("rmi", "passing:1")
+        self.assertEqual(self.partial(), ["b" * 64])
+        self.coffer("image", "prune", "-f")
+
     def test_prune_takes_what_is_left_of_pulls(self):
         folder = os.path.join(self.root, "partial", "local")
         os.makedirs(folder, exist_ok=True)
