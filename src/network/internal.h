@@ -17,7 +17,7 @@
 #define BRIDGE_LETTER 'b'
 #define TRUNK_LETTER 't'
 #define BRIDGE_PORTS_MAX 960 /* of 1,023: those of containers that are just gone still count for the kernel */
-#define SIBLINGS_MAX 64
+#define SIBLINGS_MAX 62 /* each has a trunk at the first */
 
 struct network_room {
 	struct db *db;		    /* borrowed */
