@@ -207,6 +207,15 @@ int link_neighbour(int sock, int bridge_index, const struct ip_addr *a, const ui
 	return nl_call(sock, &b, NULL);
 }
 
+int link_forget_neighbour(int sock, int bridge_index, const struct ip_addr *a)
+{
+	_cleanup_nl_buf_ struct nl_buf b = NL_BUF_INIT;
+	const struct ndmsg m = {.ndm_family = a->family, .ndm_ifindex = bridge_index};
+	nl_begin(&b, RTM_DELNEIGH, NLM_F_ACK, &m, sizeof(m));
+	nl_put(&b, NDA_DST, a->bytes, addr_len(a));
+	return nl_call(sock, &b, NULL);
+}
+
 static bool has_mac(const uint8_t *mac)
 {
 	static const uint8_t none[MAC_LEN];

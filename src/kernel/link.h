@@ -57,6 +57,8 @@ int link_switches(int proc_fd, const struct interface *i);
 int link_settle(int sock, const struct interface *i);
 /** link_neighbour() - @bridge needs not ask who has @a: it is @mac. Replaces. */
 int link_neighbour(int sock, int bridge_index, const struct ip_addr *a, const uint8_t mac[MAC_LEN]);
+/** link_forget_neighbour() - it asks again. Return: 0; -ENOENT it did not know. */
+int link_forget_neighbour(int sock, int bridge_index, const struct ip_addr *a);
 /** link_delete() - the interface with this name and, for a pair, the other end. Waits for a grace period. -ENODEV: there is none. */
 int link_delete(int sock, const char *name);
 /** link_delete_many() - the same for several at once, for a single wait. Missing ones are fine. */

@@ -79,12 +79,14 @@ static int put_siblings(struct network_room *r, struct nft_batch *b, struct err 
 	return rc;
 }
 
-/* What one network leads to in the container of @p. */
-static int has_six(struct network_room *r, struct endpoint *p, struct err *err)
+/* What the row of @p does not have, of its network. */
+static int complete(struct network_room *r, struct endpoint *p, struct err *err)
 {
 	_cleanup_network_ struct network n = {0};
 	int rc = network_load(r, p->network, &n, err);
 	p->i.ipv6 = rc > 0 && n.ipv6;
+	if (rc > 0 && !str_eq(p->i.bridge, n.bridge))
+		(void) str_copy(p->i.gateway_bridge, IFNAMSIZ, n.bridge); /* the same size */
 	return MIN(rc, 0);
 }
 
@@ -94,7 +96,7 @@ static int put_container(struct rebuild *rb, const char *id, struct err *err)
 	int rc = endpoints_of(rb->r, id, &p.endpoints, &p.n, err);
 	rc = rc < 0 ? rc : ports_of(rb->r, id, &p.ports, &p.n_ports, err);
 	for (size_t i = 0; rc >= 0 && i < p.n; i++) {
-		rc = p.endpoints[i].up ? has_six(rb->r, &p.endpoints[i], err) : 0;
+		rc = p.endpoints[i].up ? complete(rb->r, &p.endpoints[i], err) : 0;
 		if (rc >= 0 && p.endpoints[i].up)
 			rules_endpoint(rb->b, rb->r->table, &p.endpoints[i].i, true);
 	}
@@ -432,15 +434,29 @@ static void put_removal(struct network_room *r, struct nft_batch *b, const struc
 	}
 }
 
+/* The gateway knew its hardware address for good (link_join()). Whoever gets the address next makes it known anew: not before the rows are committed. */
+static void forget_neighbours(struct network_room *r, const struct endpoint *p)
+{
+	struct err ignored;
+	(void) pthread_mutex_lock(&r->lock);
+	int bridge = sockets_open(r, &ignored) < 0 ? -ENODEV : link_index(r->route, p->i.gateway_bridge[0] ? p->i.gateway_bridge : p->i.bridge);
+	for (size_t k = 0; bridge > 0 && k < p->i.n_addresses; k++)
+		(void) link_forget_neighbour(r->route, bridge, &p->i.addresses[k]); /* one that is not there is as good */
+	(void) pthread_mutex_unlock(&r->lock);
+}
+
 static int take_back(struct network_room *r, struct network_plan *p, struct err *err)
 {
 	_cleanup_nft_ struct nft_batch b = NFT_BATCH_INIT;
 	int rc = 0;
 	for (size_t i = 0; rc >= 0 && i < p->n; i++)
-		rc = p->endpoints[i].up ? has_six(r, &p->endpoints[i], err) : 0;
+		rc = p->endpoints[i].up ? complete(r, &p->endpoints[i], err) : 0;
 	if (rc < 0)
 		return rc;
 	put_removal(r, &b, p);
+	for (size_t i = 0; i < p->n; i++)
+		if (p->endpoints[i].up)
+			forget_neighbours(r, &p->endpoints[i]);
 	rc = clear_rows(r, p, err);
 	return rc < 0 ? rc : commit_removal(r, &b, err);
 }
@@ -539,7 +555,8 @@ static int take_one_back(struct network_room *r, struct endpoint *p, struct err 
 		struct endpoint *own = &all.endpoints[i];
 		if (!own->up || !str_eq(own->network, p->network))
 			continue;
-		rc = has_six(r, own, err);
+		rc = complete(r, own, err);
+		forget_neighbours(r, own);
 		rules_endpoint(&b, r->table, &own->i, true);
 		rules_endpoint(&b, r->table, &own->i, false);
 		own->up = false;

@@ -133,6 +133,8 @@ class NetworkFaultTest(faults.FaultTest):
         for name, found in self.kernel_elements().items():
             if not name.startswith("guarded"):
                 problems += [f"element {e} of {name}" for e in found if not any(b in e for b in bridges)]
+        neighbours = subprocess.run(["ip", "neigh", "show", "nud", "permanent"], capture_output=True, text=True, timeout=20, check=True).stdout
+        problems += [f"neighbour {line}" for line in neighbours.splitlines() if re.search(" dev cf[0-9a-f]{3}", line) and not re.match("ff|33:", line)]
         problems += [f"socket of port {PORT}" for path in ("/proc/net/tcp", "/proc/net/tcp6") if f":{int(PORT):04X} " in coffer.read_text(path)]
         return problems
 

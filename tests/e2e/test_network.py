@@ -7,6 +7,7 @@ Everything happens in a network namespace of the test process (coffer.new_networ
 import json
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -198,8 +199,13 @@ class Default(NetworkTest):
             self.assertEqual((a.status, a.message), (403, f"{name} is a pre-defined network and cannot be removed"))
 
     def test_nothing_is_left_of_one_that_ended(self):
-        cid = self.start("exit 3", host={"PortBindings": {"80/tcp": [{"HostPort": "9099"}]}})
-        self.assertEqual(self.api("POST", f"/containers/{cid}/wait").json()["StatusCode"], 3)
+        cid = self.start("read x; exit 3", host={"PortBindings": {"80/tcp": [{"HostPort": "9099"}]}}, OpenStdin=True)
+        address = self.address(cid)
+        known = lambda: sh("ip", "neigh", "show", address, "nud", "permanent").stdout  # noqa: E731
+        self.assertIn("lladdr", known())
+        os.kill(self.inspect(cid)["State"]["Pid"], signal.SIGKILL)
+        self.assertEqual(self.api("POST", f"/containers/{cid}/wait").json()["StatusCode"], 137)
+        self.assertEqual(known(), "")
         self.assertEqual(self.endpoint(cid)["IPAddress"], "")
         self.assertNotIn("9099", sh("nft", "list", "ruleset").stdout)
         with socket.socket() as s:
