@@ -215,8 +215,10 @@ static int send_layers(struct push *p, struct err *err)
 	}
 	if (p->first.kind == ERR_NONE && !atomic_load(p->req->cancel))
 		return 0;
-	if (p->first.kind == ERR_NONE)
+	if (p->first.kind == ERR_NONE) {
 		(void) err_set(&p->first, ERR_SYSTEM, "cancelled");
+		p->first.sys = -ECANCELED;
+	}
 	*err = p->first;
 	return err->sys;
 }

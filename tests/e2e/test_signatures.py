@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import unittest
 
+import daemon
 import images
 import registries
 from images import Entry
@@ -391,6 +392,39 @@ class Archives(SignatureTest):
         self.coffer("rmi", "mine:1")
         self.write_json(self.daemon_json, {"signature-policy": "relative.json"})
         self.assertFails(self.coffer("images", check=False), 1, "absolute path")
+
+
+class Daemon(daemon.DaemonTest):
+    """cofferd with a policy of its own: 403 before the first byte, and a change counts at once."""
+
+    NEEDS_IMAGE = False
+
+    @classmethod
+    def start_daemon(cls, *flags):
+        cls.policy, config = os.path.join(cls.scratch, "policy.json"), os.path.join(cls.scratch, "daemon.json")
+        for path, doc in ((cls.policy, {"default": REJECT}), (config, {"signature-policy": cls.policy})):
+            SignatureTest.write_json(path, doc)
+        return super().start_daemon("--config-file", config, *flags)
+
+    def test_statuses(self):
+        fake = registries.Fake()
+        self.addCleanup(fake.close)
+        ref = fake.add(Image([[Entry.file("a")]]), "x", "1")
+        with open(images.docker_archive([[Entry.file("d")]], ["api:1"]), "rb") as f:
+            archive = f.read()
+        create = lambda: self.api("POST", "/images/create", query={"fromImage": ref})
+        a = create()
+        self.assertEqual(a.status, 403, str(a))
+        self.assertIn("rejected by the signature policy", a.json()["message"])
+        self.assertEqual([s for s in fake.seen if "/blobs/" in s[1]], [], "nothing of the image itself was fetched")
+        self.assertIn("rejected by the signature policy", self.api("POST", "/images/load", archive, headers={"Content-Type": "application/x-tar"}).text)
+        self.assertEqual(self.api("POST", "/images/create", archive, query={"fromSrc": "-"}, headers={"Content-Type": "application/x-tar"}).status, 403)
+        self.assertEqual(self.api("GET", "/images/json").json(), [])
+        SignatureTest.write_json(self.policy, {"default": ANY})
+        self.assertIn("Downloaded newer image", create().text)
+        os.unlink(self.policy)
+        self.assertEqual(create().status, 403)
+        self.api("DELETE", "/images/" + ref)
 
 
 if __name__ == "__main__":

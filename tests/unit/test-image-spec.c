@@ -181,6 +181,44 @@ static void configs(void **state)
 	}
 }
 
+/* @n times @head, a number and @tail, with commas between, in @before and @after. */
+static bool config_is_taken(const char *before, const char *head, const char *tail, size_t n, const char *after, struct err *err)
+{
+	_cleanup_strbuf_ struct strbuf b = STRBUF_INIT(4 << 20);
+	struct image_config *c = NULL;
+	strbuf_adds(&b, before);
+	for (size_t i = 0; i < n; i++) {
+		strbuf_adds(&b, i ? "," : "");
+		strbuf_addf(&b, "%s%zu%s", head, i, tail);
+	}
+	strbuf_adds(&b, after);
+	assert_int_equal(strbuf_err(&b), 0);
+	bool taken = image_config_parse(b.s, b.len, &c, err) >= 0;
+	(void) image_config_free(c);
+	return taken;
+}
+
+static void config_ceilings(void **state)
+{
+	static const struct {
+		const char *before, *head, *tail, *after;
+		size_t most;
+	} rows[] = {
+		{"{\"history\":[", "{\"created_by\":\"", "\"}", "],\"rootfs\":{\"type\":\"layers\"}}", 2000},
+		{"{\"config\":{\"Labels\":{", "\"l", "\":\"v\"", "}},\"rootfs\":{\"type\":\"layers\"}}", 4096},
+		{"{\"config\":{\"Env\":[", "\"E", "=v\"", "]},\"rootfs\":{\"type\":\"layers\"}}", 4096},
+		{"{\"config\":{\"Volumes\":{", "\"/v", "\":{}", "}},\"rootfs\":{\"type\":\"layers\"}}", 4096},
+		{"{\"config\":{\"Cmd\":[", "\"", "\"", "]},\"rootfs\":{\"type\":\"layers\"}}", 4096},
+	};
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = {0};
+		if (!config_is_taken(rows[i].before, rows[i].head, rows[i].tail, rows[i].most, rows[i].after, &err))
+			fail_msg("%s: %s", rows[i].before, err.msg);
+		assert_false(config_is_taken(rows[i].before, rows[i].head, rows[i].tail, rows[i].most + 1, rows[i].after, &err));
+		assert_int_equal(err.kind, ERR_QUOTA);
+	}
+}
+
 static void media_types(void **state)
 {
 	assert_int_equal(layer_coding_from_media_type(LAYER_TYPE), LAYER_GZIP);
@@ -193,6 +231,6 @@ static void media_types(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(references), cmocka_unit_test(digests), cmocka_unit_test(chain_ids), cmocka_unit_test(manifests),
-		cmocka_unit_test(too_many), cmocka_unit_test(configs), cmocka_unit_test(media_types)};
+		cmocka_unit_test(too_many), cmocka_unit_test(configs), cmocka_unit_test(config_ceilings), cmocka_unit_test(media_types)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
