@@ -126,7 +126,7 @@ const struct command command_version = {
 /* Lines of `info` as rows: what a value is shown as follows from its kind. */
 static const struct fact {
 	const char *label, *path; /* "Plugins/Volume": a member of a member */
-	enum { FACT_VALUE, FACT_MEMORY, FACT_KEYS, FACT_TITLE } kind;
+	enum { FACT_VALUE, FACT_MEMORY, FACT_KEYS, FACT_TITLE, FACT_SET /* left out when empty */, FACT_LINES, FACT_INSECURE } kind;
 } facts[] = {
 	{" Containers", "Containers"},
 	{"  Running", "ContainersRunning"},
@@ -155,7 +155,13 @@ static const struct fact {
 	{" Name", "Name"},
 	{" Docker Root Dir", "DockerRootDir"},
 	{" Debug Mode", "Debug"},
+	{" HTTP Proxy", "HttpProxy", FACT_SET},
+	{" HTTPS Proxy", "HttpsProxy", FACT_SET},
+	{" No Proxy", "NoProxy", FACT_SET},
 	{" Experimental", "ExperimentalBuild"},
+	{" Insecure Registries", "RegistryConfig/IndexConfigs", FACT_INSECURE},
+	{NULL, "RegistryConfig/InsecureRegistryCIDRs", FACT_LINES}, /* the same list goes on */
+	{" Registry Mirrors", "RegistryConfig/Mirrors", FACT_LINES},
 	{" Live Restore Enabled", "LiveRestoreEnabled"},
 };
 
@@ -199,6 +205,18 @@ static void print_words(const char *label, const struct json *v)
 	(void) printf("\n");
 }
 
+/* One a line; those of an index that are not secure, or all of a list. */
+static void print_lines(const char *label, const struct json *v)
+{
+	if (label && (json_kind(v) == JSON_KIND_OBJECT || json_len(v) > 0))
+		(void) printf("%s:\n", label);
+	JSON_FOREACH_MEMBER(key, value, v)
+		if (!json_bool(json_get(value, "Secure"), true))
+			(void) printf("  %s\n", key);
+	JSON_FOREACH(e, i, v)
+		(void) printf("  %s\n", json_str(e, ""));
+}
+
 static void print_one(const struct fact *f, const struct json *doc)
 {
 	char buf[24];
@@ -207,6 +225,10 @@ static void print_one(const struct fact *f, const struct json *doc)
 		return;
 	if (str_eq(f->path, "SecurityOptions"))
 		print_security(v);
+	else if (f->kind == FACT_LINES || f->kind == FACT_INSECURE)
+		print_lines(f->label, v);
+	else if (f->kind == FACT_SET && !*json_str(v, ""))
+		return;
 	else if (f->kind == FACT_TITLE)
 		(void) printf("%s:\n", f->label);
 	else if (f->kind == FACT_KEYS || json_kind(v) == JSON_KIND_ARRAY)

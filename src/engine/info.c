@@ -50,18 +50,6 @@ static void write_plugins(struct json_writer *w)
 	jw_end(w);
 }
 
-static void write_registry(struct json_writer *w)
-{
-	jw_obj(w, "RegistryConfig");
-	jw_arr(w, "InsecureRegistryCIDRs");
-	jw_end(w);
-	jw_obj(w, "IndexConfigs");
-	jw_end(w);
-	jw_arr(w, "Mirrors");
-	jw_end(w);
-	jw_end(w);
-}
-
 static void write_security(const struct engine *e, struct json_writer *w)
 {
 	static const char *const always[] = {"name=seccomp,profile=builtin", "name=userns", "name=cgroupns"};
@@ -121,7 +109,7 @@ static void write_host(struct engine *e, struct json_writer *w)
 
 int engine_info(struct engine *e, const struct caller *caller, struct json_writer *w, struct err *err)
 {
-	static const char *const empty[] = {"HttpProxy", "HttpsProxy", "NoProxy", "InitBinary", "ProductLicense"};
+	static const char *const empty[] = {"InitBinary", "ProductLicense"};
 	static const char *const lists[] = {"Labels", "GenericResources", "Warnings", "CDISpecDirs"};
 	struct counts n = {.e = e};
 	int64_t images = 0;
@@ -141,7 +129,7 @@ int engine_info(struct engine *e, const struct caller *caller, struct json_write
 	write_plugins(w);
 	write_flags(w);
 	write_host(e, w);
-	write_registry(w);
+	registries_write(e, w);
 	write_runtime(e, w);
 	jw_str(w, "LoggingDriver", e->log_type ?: "json-file");
 	jw_str(w, "IndexServerAddress", "https://index.docker.io/v1/");

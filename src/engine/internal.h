@@ -497,6 +497,8 @@ const char *network_mode_of(const struct container_request *r);
 /** registries_open() - what the operator says about registries. *@ret: owned. */
 int registries_open(const struct engine_config *cfg, struct registry_config **ret, struct err *err);
 struct registry_config *registries_free(struct registry_config *r);
+/** registries_write() - the same for GET /info: RegistryConfig, and the proxies without their passwords. */
+void registries_write(const struct engine *e, struct json_writer *w);
 
 /* Signatures (trust.c) */
 /** trust_check_pull() - may the image @ref come in? @digest: of what it named; @manifest: of what was taken out of it when that is an index, else NULL. Its signatures are

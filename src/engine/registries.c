@@ -37,3 +37,46 @@ struct registry_config *registries_free(struct registry_config *r)
 	free(r);
 	return NULL;
 }
+
+static void write_index(struct json_writer *w, const char *name, char *const *mirrors, bool secure, bool official)
+{
+	jw_obj(w, name);
+	jw_str(w, "Name", name);
+	jw_strv(w, "Mirrors", mirrors);
+	jw_bool(w, "Secure", secure);
+	jw_bool(w, "Official", official);
+	jw_end(w);
+}
+
+/* "http://user:password@host" as docker shows it: with neither. */
+static void write_proxy(struct json_writer *w, const char *key, const char *proxy)
+{
+	const char *scheme = proxy ? strstr(proxy, "://") : NULL, *host = scheme ? scheme + 3 : proxy, *at = host ? strrchr(host, '@') : NULL;
+	_cleanup_free_ char *masked = at ? str_printf("%.*sxxxxx:xxxxx%s", (int) (host - proxy), proxy, at) : NULL;
+	jw_str(w, key, at ? masked ?: "" : proxy ?: "");
+}
+
+void registries_write(const struct engine *e, struct json_writer *w)
+{
+	const struct registry_config *r = e->registries;
+	static const char *const local[] = {"::1/128", "127.0.0.0/8"}; /* may speak plain HTTP unasked */
+	jw_obj(w, "RegistryConfig");
+	jw_arr(w, "InsecureRegistryCIDRs");
+	for (size_t i = 0; i < ARRAY_LEN(local); i++)
+		jw_str(w, NULL, local[i]);
+	STRV_FOREACH(s, r->insecure)
+		if (strchr(s, '/'))
+			jw_str(w, NULL, s);
+	jw_end(w);
+	jw_obj(w, "IndexConfigs");
+	write_index(w, "docker.io", r->mirrors, /* secure= */ true, /* official= */ true);
+	STRV_FOREACH(s, r->insecure)
+		if (!strchr(s, '/'))
+			write_index(w, s, NULL, /* secure= */ false, /* official= */ false);
+	jw_end(w);
+	jw_strv(w, "Mirrors", r->mirrors);
+	jw_end(w);
+	write_proxy(w, "HttpProxy", r->http_proxy);
+	write_proxy(w, "HttpsProxy", r->https_proxy);
+	jw_str(w, "NoProxy", r->no_proxy ?: "");
+}

@@ -141,6 +141,19 @@ class Proxies(WayTest):
         self.pulled(ref)
         self.assertEqual({t for m, t, h in p.seen}, {where[8:]})
 
+    def test_what_info_says(self):
+        self.etc({"proxies": {"https-proxy": "http://me:canary@" + NAME + ":3128", "no-proxy": ".local"}, "insecure-registries": [NAME + ":5000", "10.0.0.0/8"], "registry-mirrors": ["https://mirror.example/"]})
+        doc = json.loads(self.coffer("info", "--format", "json").out)
+        self.assertEqual((doc["HttpProxy"], doc["HttpsProxy"], doc["NoProxy"]), ("", f"http://xxxxx:xxxxx@{NAME}:3128", ".local"))
+        self.assertEqual(doc["RegistryConfig"]["InsecureRegistryCIDRs"], ["::1/128", "127.0.0.0/8", "10.0.0.0/8"])
+        self.assertEqual(doc["RegistryConfig"]["IndexConfigs"], {"docker.io": {"Name": "docker.io", "Mirrors": ["https://mirror.example/"], "Secure": True, "Official": True},
+                                                                 NAME + ":5000": {"Name": NAME + ":5000", "Mirrors": [], "Secure": False, "Official": False}})
+        self.assertEqual(doc["RegistryConfig"]["Mirrors"], ["https://mirror.example/"])
+        text = self.coffer("info").out
+        self.assertIn(f" HTTPS Proxy: http://xxxxx:xxxxx@{NAME}:3128\n No Proxy: .local\n", text)
+        self.assertIn(f" Insecure Registries:\n  {NAME}:5000\n  ::1/128\n  127.0.0.0/8\n  10.0.0.0/8\n Registry Mirrors:\n  https://mirror.example/\n", text)
+        self.assertNotIn("canary", text)
+
     def test_push(self):
         reg = self.registry(tls=registries.make_cert(self.scratch, "push", hosts=(NAME,)))
         p = self.proxy(NAME)
