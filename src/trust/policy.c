@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Source: containers-policy.json(5). */
-#include "trust/policy.h"
+#include "trust/internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 
 #include "base/base64.h"
@@ -269,16 +268,6 @@ static int read_requirements(const struct json *v, struct policy_scope *s, struc
 
 /* Scopes */
 
-/* One registry has one name here: hosts are compared without regard to case, and :443 is what no port means. Else a scope that rejects could be walked around. */
-static void make_canonical(char *name)
-{
-	size_t host = strcspn(name, "/");
-	for (size_t i = 0; i < host; i++)
-		name[i] = (char) tolower((unsigned char) name[i]);
-	if (host > 4 && strncmp(name + host - 4, ":443", 4) == 0)
-		memmove(name + host - 4, name + host, strlen(name + host) + 1);
-}
-
 static int add_scope(struct trust_policy *p, const char *transport, const char *name, const struct json *v, struct err *err)
 {
 	if (p->n >= SCOPES_MAX)
@@ -292,7 +281,9 @@ static int add_scope(struct trust_policy *p, const char *transport, const char *
 	if (!s->transport || !s->name)
 		return err_oom(err);
 	if (str_eq(transport, "docker"))
-		make_canonical(s->name);
+		scope_canonical(s->name);
+	if (scope_find(p, transport, s->name) != s)
+		return err_set(err, ERR_INVALID, "the same scope twice, in two spellings");
 	return read_requirements(v, s, err);
 }
 
@@ -355,57 +346,5 @@ int trust_policy_parse(const char *text, size_t len, const char *what, struct tr
 	if (r < 0)
 		return r == -ENOMEM ? r : err_wrap(err, "%s", what);
 	*ret = take_ptr(p);
-	return 0;
-}
-
-/* Looking up */
-
-static const struct policy_scope *find(const struct trust_policy *p, const char *transport, const char *name)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (str_eq(p->scopes[i].transport, transport) && str_eq(p->scopes[i].name, name))
-			return &p->scopes[i];
-	return NULL;
-}
-
-/* "registry.example:5000" to "*.example", "a.b.c" to "*.b.c" and then "*.c". */
-static const struct policy_scope *find_domain(const struct trust_policy *p, const char *host)
-{
-	char star[300];
-	int n = (int) strcspn(host, ":");
-	for (const char *dot = memchr(host, '.', (size_t) n); dot; dot = memchr(dot + 1, '.', (size_t) (host + n - dot - 1))) {
-		(void) str_format(star, sizeof(star), "*%.*s", (int) (host + n - dot), dot);
-		const struct policy_scope *s = find(p, "docker", star);
-		if (s)
-			return s;
-	}
-	return NULL;
-}
-
-const struct policy_scope *trust_policy_registry(const struct trust_policy *p, const struct image_ref *ref)
-{
-	_cleanup_free_ char *name = str_printf("%s/%s", ref->domain, ref->path);
-	if (!name)
-		return NULL;
-	make_canonical(name);
-	_cleanup_free_ char *full = ref->digest ? str_printf("%s@%s", name, ref->digest) : str_printf("%s:%s", name, ref->tag);
-	if (!full)
-		return NULL;
-	const struct policy_scope *s = find(p, "docker", full);
-	s = s ?: find(p, "docker", name);
-	for (char *slash; !s && (slash = strrchr(name, '/'));) {
-		*slash = '\0';
-		s = find(p, "docker", name);
-	}
-	s = s ?: find_domain(p, name); /* the host is what is left of it */
-	return s ?: find(p, "docker", "") ?: &p->scopes[0];
-}
-
-int trust_policy_archive(const struct trust_policy *p, const char *transport, const struct policy_scope **ret, struct err *err)
-{
-	for (size_t i = 0; i < p->n; i++)
-		if (str_eq(p->scopes[i].transport, transport) && *p->scopes[i].name && !str_eq(transport, "tarball")) /* whose scopes are ignored, by its description */
-			return err_set(err, ERR_DENIED, "the signature policy has a scope '%.200s' for '%s', and an archive that comes as a stream has no path", p->scopes[i].name, transport);
-	*ret = find(p, transport, "") ?: &p->scopes[0];
 	return 0;
 }

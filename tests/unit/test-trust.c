@@ -163,6 +163,7 @@ static void test_documents_that_are_no_policy(void **state)
 		"{\"default\":[{\"type\":\"sigstoreSigned\",\"keyPath\":\"/k\",\"signedIdentity\":{\"type\":\"exactRepository\",\"dockerRepository\":\"a.example/b:1\"}}]}",
 		"{\"default\":[{\"type\":\"sigstoreSigned\",\"keyPath\":\"/k\",\"signedIdentity\":{\"type\":\"remapIdentity\",\"prefix\":\"a.example\"}}]}",
 		"{\"default\":[{\"type\":\"sigstoreSigned\",\"keyPath\":\"/k\",\"signedIdentity\":{\"type\":\"remapIdentity\",\"prefix\":\"a.example/\",\"signedPrefix\":\"b.example\"}}]}",
+		"{\"default\":" ANY ",\"transports\":{\"docker\":{\"a.example/x\":" ANY ",\"A.example:443/x\":" ANY "}}}",
 		"{\"default\":[{\"type\":\"signedBy\",\"keyTypes\":\"GPGKeys\"}]}", "{\"default\":" ANY "} x",
 	};
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
