@@ -14,6 +14,7 @@ static const struct {
 } pools[] = {{"172.17.0.0/16", 16}, {"172.18.0.0/16", 16}, {"172.19.0.0/16", 16}, {"172.20.0.0/14", 16}, {"172.24.0.0/14", 16}, {"172.28.0.0/14", 16}, {"192.168.0.0/16", 20}};
 
 #define TAKEN_MAX 8192
+#define RANDOM_TRIES 1000 /* somebody may have all of fd00::/8 */
 
 struct taken {
 	struct ip_addr *v; /* owned */
@@ -57,17 +58,26 @@ static int networks_taken(struct network_room *r, const struct network *n, struc
 	return rc;
 }
 
+/* Behind @s, and behind @taken, which is in its way: it may be as wide as the pool is. */
+static bool step_over(struct ip_addr *s, const struct ip_addr *taken)
+{
+	struct ip_addr next = taken->prefix < s->prefix ? ip_subnet(taken) : *s;
+	bool more = ip_next_subnet(&next);
+	next.prefix = s->prefix;
+	*s = next;
+	return more;
+}
+
 static bool choose_from(const struct network_pool *pool, const struct taken *t, struct ip_addr *ret)
 {
 	struct ip_addr s = pool->base;
+	const struct ip_addr *taken;
 	s.prefix = pool->size;
-	do
-		if (!find_taken(t, &s)) {
-			*ret = s;
-			return true;
-		}
-	while (ip_next_subnet(&s) && ip_contains(&pool->base, &s));
-	return false;
+	while ((taken = find_taken(t, &s)))
+		if (!step_over(&s, taken) || !ip_contains(&pool->base, &s))
+			return false;
+	*ret = s;
+	return true;
 }
 
 /* Return: 1 *@ret is free, 0 the operator has no pool of this family, <0. */
@@ -105,12 +115,15 @@ static int choose6(const struct network_room *r, const struct taken *t, struct i
 	if (rc != 0)
 		return rc;
 	struct ip_addr s = {.family = AF_INET6, .prefix = 64, .bytes = {0xfd}};
-	do
+	for (int tries = 0; tries < RANDOM_TRIES; tries++) {
 		if (getrandom(s.bytes + 1, 5, 0) != 5)
 			return err_sys(err, -errno, "random bytes");
-	while (find_taken(t, &s));
-	*ret = s;
-	return 0;
+		if (!find_taken(t, &s)) {
+			*ret = s;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_QUOTA, "no IPv6 subnet of fd00::/8 was found that is free: give a subnet (--subnet)");
 }
 
 static int check_given(const struct network *n, int f, const struct taken *networks, struct err *err)

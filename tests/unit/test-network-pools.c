@@ -132,6 +132,39 @@ static void none_is_the_hosts(void **state)
 	expect(w, "a", "172.20.0.0/16"); /* 172.19.0.0/16 is the default network's */
 }
 
+static void give(struct world *w, const char *name, const char *subnet)
+{
+	struct network n = {.tenant = strdup("t"), .name = strdup(name), .driver = strdup("bridge"), .ipv6 = true};
+	struct err err;
+	assert_int_equal(ip_parse_subnet(subnet, &n.subnet[NETWORK_V6], NULL), 0);
+	if (network_create(w->room, &n, &err) < 0)
+		fail_msg("%s", err.msg);
+	network_done(&n);
+}
+
+/* Somebody's wide subnet is stepped over at once: one by one its parts would take for ever, with the database locked. */
+static void a_wide_subnet_in_the_way(void **state)
+{
+	struct world *w = *state;
+	char four[IP_TEXT_MAX], six[IP_TEXT_MAX];
+	struct err err;
+	host_has("lan0", "10.1.2.3/9");
+	open_with(w, (struct network_words){.icc = true}, "[{\"base\":\"10.0.0.0/8\",\"size\":30},{\"base\":\"fd00::/8\",\"size\":126}]");
+	give(w, "a", "fd00::/10");
+	assert_int_equal(create(w, "b", true, four, six, &err), 0);
+	assert_string_equal(four, "10.128.0.8/30"); /* the default network and a have the first two */
+	assert_string_equal(six, "fd40::/126");
+	give(w, "c", "fd80::/9");
+	give(w, "d", "fd60::/11");
+	assert_int_equal(create(w, "e", true, four, six, &err), 0);
+	assert_string_equal(six, "fd40::4/126");
+	/* nothing is left of what random ones come from */
+	open_with(w, (struct network_words){.icc = true}, NULL);
+	host_has("lan1", "fd01::1/8");
+	assert_true(create(w, "f", true, four, six, &err) < 0);
+	assert_int_equal(err.kind, ERR_QUOTA);
+}
+
 static struct network found(struct world *w)
 {
 	struct network n;
@@ -226,6 +259,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(pools_of_the_operator, setup, teardown),
 		cmocka_unit_test_setup_teardown(none_is_the_hosts, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_wide_subnet_in_the_way, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_default_network_follows, setup, teardown),
 		cmocka_unit_test(what_is_wrong_is_named),
 	};
