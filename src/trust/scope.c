@@ -6,11 +6,17 @@
 
 void scope_canonical(char *name)
 {
-	size_t host = strcspn(name, "/");
+	size_t host = strcspn(name, "/"), port = host;
 	for (size_t i = 0; i < host; i++)
 		name[i] = (char) tolower((unsigned char) name[i]);
-	if (host > 4 && strncmp(name + host - 4, ":443", 4) == 0)
-		memmove(name + host - 4, name + host, strlen(name + host) + 1);
+	while (port > 0 && isdigit((unsigned char) name[port - 1]))
+		port--;
+	if (port < 2 || port == host || name[port - 1] != ':')
+		return;
+	size_t digits = port + strspn(name + port, "0");
+	bool usual = host - digits == 3 && strncmp(name + digits, "443", 3) == 0;
+	size_t to = usual ? port - 1 : port, from = usual ? host : digits;
+	memmove(name + to, name + from, strlen(name + from) + 1);
 }
 
 const struct policy_scope *scope_find(const struct trust_policy *p, const char *transport, const char *name)

@@ -131,7 +131,8 @@ static void test_the_most_specific_scope(void **state)
 		{"busyboxes", "docker|docker.io/library"}, {"team/busybox", "docker|docker.io"}, {"a.example.com/x", "docker|*.example.com"}, {"a.b.example.com:5000/x", "docker|*.example.com"},
 		{"example.com/x", "docker|*.com"}, {"r.example.com:5000/team/deep/x", "docker|r.example.com:5000/team"}, {"r.example.com:5000/teams/x", "docker|*.example.com"},
 		{"r.example.com/team/x", "docker|*.example.com"}, {"other.org/x", "docker|"}, {"localhost:5000/x", "docker|"},
-		{"reg.example.net/x", "docker|reg.example.net"}, {"REG.example.net:443/x", "docker|reg.example.net"}, {"reg.example.net:444/x", "docker|"},
+		{"reg.example.net/x", "docker|reg.example.net"}, {"REG.example.net:443/x", "docker|reg.example.net"}, {"reg.example.net:0443/x", "docker|reg.example.net"}, {"reg.example.net:00443/x", "docker|reg.example.net"},
+		{"r.example.com:05000/team/x", "docker|r.example.com:5000/team"}, {"reg.example.net:444/x", "docker|"},
 	};
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		assert_string_equal(scope_of(p, rows[i].image), rows[i].scope);
