@@ -52,11 +52,18 @@ static int mend_blob(struct check *k, struct image_flaw *f, struct err *err)
 
 /* Layers */
 
-static int is_named(struct check *k, const char *chain, struct err *err)
+/* The images that need the layer of @f now: one may have come since it was found, and its containers are in the way, too. Return: 1, 0 none does, <0. */
+static int name_images(struct check *k, struct image_flaw *f, struct err *err)
 {
 	_cleanup_stmt_ struct db_stmt *st = NULL;
-	int r = db_query(k->l.s->db, &st, err, "SELECT 1 FROM image_layer WHERE chain_id=?1 LIMIT 1", "s", chain);
-	return r < 0 ? r : db_step(st, err);
+	bool any = false;
+	int r = db_query(k->l.s->db, &st, err, "SELECT DISTINCT image_id FROM image_layer WHERE chain_id=?1", "s", f->object);
+	while (r >= 0 && (r = db_step(st, err)) > 0) {
+		any = true;
+		if (!strv_has(f->image_ids, db_text(st, 0)) && strv_push(&f->image_ids, db_text(st, 0)) < 0)
+			return err_oom(err);
+	}
+	return r < 0 ? r : any;
 }
 
 /* The new tree where the old one was; the old one into the work, with which it goes. */
@@ -103,7 +110,7 @@ static int replace_layer(struct check *k, struct image_flaw *f, const struct pen
 static int mend_layer(struct check *k, struct image_flaw *f, struct err *err)
 {
 	const struct pending *p = load_pending(k->l.layers, k->l.n_layers, f->object);
-	int r = is_named(k, f->object, err);
+	int r = name_images(k, f, err);
 	if (r < 0)
 		return r;
 	if (r == 0) { /* the image was removed meanwhile, and with it the layer */

@@ -425,6 +425,29 @@ class Checks:
         self.coffer("start", "busy")
         self.assertEqual(self.coffer("exec", "busy", "readlink", "/soft").out, "d/file\n")
 
+    def test_a_container_of_an_image_that_came_meanwhile(self):
+        """The flaw was found when there was no such image: its containers are in the way all the same."""
+        _, tree, _ = self.layer("one:1", 1)
+        self.coffer("rmi", "two:1")
+        os.unlink(os.path.join(tree, "soft"))
+        before = os.stat(tree).st_ino
+        p = subprocess.Popen([self.stage.coffer, "import", "-"], env=self.env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(p.kill)
+        self.assertTrue(coffer.wait_until(lambda: os.listdir(self.path("tmp")), 10))
+        t = self.tty("system", "check", "--repair")
+        t.expect("Waiting for pulls", 30)
+        self.coffer("load", "-q", "-i", self.archives["two:1"])
+        self.coffer("run", "-d", "--name", "late", "--network", "none", "--stop-signal", "KILL", "two:1", "sleep", "1000")
+        self.addCleanup(self.coffer_, "rm", "-f", "late", check=False)
+        p.stdin.close()
+        p.wait()
+        self.assertEqual(t.wait(60), 1, t.text)
+        self.assertIn("late", t.text)
+        self.assertEqual(os.stat(tree).st_ino, before)
+        self.assertEqual(self.coffer("exec", "late", "stat", "-c", "%s", "/d/file").word, "50000")
+        self.coffer("stop", "late")
+        self.mended("layer-changed")
+
     def test_what_a_container_lost(self):
         cid = self.coffer("create", "--name", "lost", "--network", "none", "one:1", "true").word
         self.addCleanup(self.coffer_, "rm", "-f", "lost", check=False)
