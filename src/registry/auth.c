@@ -172,7 +172,7 @@ static int write_token_request(const struct registry *r, const struct registry_a
 		_cleanup_free_ char *value = basic(a);
 		strbuf_addc(q, '&');
 		url_query_add(q, "account", a->username);
-		if (!r->ref.path) /* a login: a token in the password's place, if the server has such */
+		if (!r->ref.path && (r->actions & REGISTRY_PUSH)) /* a login, no search: a token in the password's place, if the server has such */
 			strbuf_adds(q, "&offline_token=true&client_id=" CLIENT_ID);
 		strbuf_addf(&t->headers, "Authorization: %s\n", value ? value : "");
 	}

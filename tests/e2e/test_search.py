@@ -128,6 +128,10 @@ class Tokens(PullTest):
             entry = json.load(f)["auths"][fake.name]
         self.assertEqual(entry["identitytoken"], "for-later")
         self.assertNotIn("cHc", entry.get("auth", ""))  # the password is not there
+        registries.auth_config(home + "2", fake.name, "alice", "pw")
+        fake.lies.append(search_lie)
+        self.coffer("search", fake.name + "/thing", env={"HOME": home + "2"})  # who searches has no use for a token that lasts
+        self.assertNotIn("offline_token", asked[-1][1])
         self.pull(ref, env=env)
         self.assertEqual(asked[-1][0], "POST")
         self.assertEqual({k: asked[-1][2][k] for k in ("grant_type", "client_id", "service")}, {"grant_type": "refresh_token", "client_id": "coffer", "service": "svc"})
