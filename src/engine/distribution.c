@@ -5,6 +5,7 @@
 
 #include "base/base64.h"
 #include "base/num.h"
+#include "codec/digest.h"
 #include "engine/internal.h"
 #include "registry/registry.h"
 
@@ -58,10 +59,15 @@ static int write_config_platform(struct json_writer *w, const char *key, struct 
 	const struct registry_sink sink = {.write = collect, .ctx = &b};
 	struct manifest *m = NULL;
 	struct image_config *c = NULL;
+	char found[DIGEST_TEXT_MAX] = "sha256:";
 	int rc = manifest_parse(d->text, d->len, &m, err);
 	if (rc >= 0 && (m->config.size == 0 || m->config.size > CONFIG_MAX))
 		rc = err_set(err, ERR_QUOTA, "config %s: too large", m->config.digest);
 	rc = rc < 0 ? rc : registry_blob(conn, m->config.digest, m->config.size, 0, &sink, err);
+	if (rc >= 0) {
+		digest_sha256_hex(b.s, b.len, found + strlen("sha256:"));
+		rc = str_eq(found, m->config.digest) ? 0 : err_set(err, ERR_CORRUPT, "config %s: wrong digest: what came has %s", m->config.digest, found);
+	}
 	rc = rc < 0 ? rc : image_config_parse(b.s, b.len, &c, err);
 	if (rc >= 0)
 		write_platform(w, key, c->architecture, c->os, c->variant);

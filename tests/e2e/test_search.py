@@ -99,6 +99,15 @@ class Manifest(PullTest):
         self.assertFails(self.coffer("manifest", "inspect", "list", many, check=False), 1, "no list")
         self.assertEqual(self.store(), [])
 
+    def test_a_config_that_is_another(self):
+        """Its bytes are hashed before they are read, as for a pull."""
+        fake, image = self.fake(), Image([[Entry.file("a")]])
+        ref = fake.add(image, "x", "1")
+        self.coffer("manifest", "inspect", "-v", ref)
+        name = json.loads(image.manifest)["config"]["digest"]
+        fake.blobs[name] = fake.blobs[name].replace(b"amd64", b"arm64")
+        self.assertFails(self.coffer("manifest", "inspect", "-v", ref, check=False), 1, "wrong digest")
+
 
 class Tokens(PullTest):
     """A token server that gives an identity token at login, and takes it in the password's place."""
