@@ -312,7 +312,8 @@ int engine_restore(struct engine *e, const struct caller *caller, struct json_wr
 		return rc;
 	jw_obj(w, NULL);
 	jw_arr(w, "Restarted");
-	if (down_take_back(e) || !restarter_is_there(e)) /* else it has done so at its start */
+	bool taken_back = str_eq(caller->tenant, "local") && down_take_back(e); /* the machine is everybody's, as in engine_down() */
+	if (taken_back || !restarter_is_there(e)) /* else it has done so at its start */
 		STRV_FOREACH(id, ids) {
 			rc = restore_one(e, id, /* adopt= */ false, err);
 			if (rc < 0)
