@@ -23,7 +23,7 @@
 #include "codec/digest.h"
 #include "image/internal.h"
 
-enum { EXPECT_MAX = 2 * IMAGE_LAYERS_MAX, WAIT_MS = 100, HASH_BUF = 1 << 20, PIPE_BYTES = 1 << 20, FEED_BYTES = 1 << 20 };
+enum { EXPECT_MAX = 2 * IMAGE_LAYERS_MAX, WAIT_MS = 100, HASH_BUF = 1 << 20, PIPE_BYTES = 1 << 20, FEED_BYTES = 1 << 20, WRITEBACK_BYTES = 8 << 20 };
 
 enum blob_state { BLOB_WANTED, BLOB_TAKEN, BLOB_COMING, BLOB_WHOLE, BLOB_FAILED };
 struct image_blob {
@@ -466,6 +466,8 @@ int image_blob_write(struct image_blob *b, const void *p, size_t n, struct err *
 		n -= (size_t) w;
 		to += (uint64_t) w;
 	}
+	if (b->have / WRITEBACK_BYTES != to / WRITEBACK_BYTES)
+		(void) sync_file_range(b->file, 0, (off_t) to, SYNC_FILE_RANGE_WRITE); /* the sync at the end waits for less */
 	(void) pthread_mutex_lock(&b->in->lock);
 	b->have = to;
 	(void) pthread_cond_broadcast(&b->in->moved);

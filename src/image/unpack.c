@@ -2,58 +2,40 @@
 #include "image/unpack.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 
 enum { PROGRESS_STEP = 4 << 20 };
 
-static ssize_t read_input(void *ctx, void *buf, size_t len)
-{
-	struct unpack *u = ctx;
-	ssize_t n;
-	do
-		n = read(u->input, buf, len);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : n;
-}
-
 static void report_progress(struct unpack *u)
 {
-	uint64_t out = inflate_bytes_out(u->z);
+	uint64_t out = stream_bytes_out(u->stream);
 	if (out - u->reported < PROGRESS_STEP)
 		return;
 	u->reported = out;
 	memset(u->msg, 0, sizeof(*u->msg));
 	u->msg->kind = UNPACK_PROGRESS;
-	u->msg->bytes_in = inflate_bytes_in(u->z);
+	u->msg->bytes_in = stream_bytes_in(u->stream);
 	u->msg->bytes_out = out;
 	(void) unpack_send(u, -EBADF, NULL); /* an engine that is gone is noticed at the end */
 }
 
-/* The uncompressed stream, hashed as it passes. */
 static ssize_t read_stream(void *ctx, void *buf, size_t len)
 {
 	struct unpack *u = ctx;
-	ssize_t n = inflate_read(u->z, buf, len);
-	if (n > 0) {
-		if (u->req.job == UNPACK_APPLY)
-			digest_update(&u->digest, buf, (size_t) n);
+	ssize_t n = stream_read(u->stream, buf, len);
+	if (n > 0)
 		report_progress(u);
-	}
 	return n;
 }
 
 int unpack_init(struct unpack *u, struct err *err)
 {
 	const struct unpack_budget *b = &u->req.budget;
-	struct inflate_source src = {.read = read_input, .ctx = u};
-	struct inflate_limits zl = {.out_max = b->bytes, .ratio_max = b->ratio, .ratio_floor = b->ratio_floor, .members_max = b->members};
 	struct tar_limits tl = {.entries_max = b->entries, .data_max = b->bytes, .header_max = b->header, .xattr_max = b->xattr,
 		.path_max = b->path, .chunks_max = b->chunks, .end_optional = u->req.flags & UNPACK_END_OPTIONAL};
-	digest_init(&u->digest);
 	u->msg = calloc(1, sizeof(*u->msg));
-	if (!u->msg || inflate_new(&src, (enum inflate_coding) u->req.coding, &zl, &u->z) < 0 || tar_new(read_stream, u, &tl, &u->tar) < 0)
+	if (!u->msg || tar_new(read_stream, u, &tl, &u->tar) < 0)
 		return err_oom(err);
 	return 0;
 }
@@ -61,7 +43,7 @@ int unpack_init(struct unpack *u, struct err *err)
 void unpack_done(struct unpack *u)
 {
 	u->tar = tar_free(u->tar);
-	u->z = inflate_free(u->z);
+	u->stream = stream_free(u->stream);
 	free(u->msg);
 	u->msg = NULL;
 }
@@ -73,11 +55,11 @@ static enum err_kind kind_of(int r)
 
 static int stream_error(struct unpack *u, int r, struct err *err)
 {
-	const char *z = inflate_why(u->z);
+	const char *z = stream_why(u->stream);
 	u->named = true;
 	if (!*z)
 		return err_set(err, kind_of(r), "%s", tar_why(u->tar));
-	return err_set(err, kind_of(r), "after %llu bytes: %s", (unsigned long long) inflate_bytes_out(u->z), z);
+	return err_set(err, kind_of(r), "after %llu bytes: %s", (unsigned long long) stream_bytes_out(u->stream), z);
 }
 
 int unpack_next(struct unpack *u, const struct tar_entry **ret, struct err *err)

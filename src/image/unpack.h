@@ -1,28 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The inside of coffer-unpack: confine first, then read one foreign archive. Single-threaded; everything here after
- * unpack_confine() runs as nobody, in a root that is the target directory and nothing else.
+ * The inside of coffer-unpack: confine first, then read one foreign archive, inflated by a second process. Both single-threaded; everything here
+ * after unpack_confine() runs as nobody, in a root that is the target directory and nothing else.
  */
 #pragma once
 
 #include "base/err.h"
-#include "codec/digest.h"
 #include "codec/tar.h"
 #include "image/unpack_proto.h"
 
 struct unpack {
 	int sock, input; /* borrowed */
 	struct unpack_request req;
-	struct inflate *z; /* owned */
-	struct tar *tar;   /* owned */
-	struct digest digest;
+	struct stream *stream; /* owned */
+	struct tar *tar;       /* owned */
 	uint64_t reported;  /* bytes out at the last progress message */
 	uint64_t disk_bytes, entries, skipped_nodes;
 	bool named; /* the error at hand already says where in the archive it is */
 	struct unpack_msg *msg; /* owned; scratch, too large for the stack */
 };
 
-/** unpack_init() - open the stream of @u->input. */
+/** stream_start() - have @u->input inflated and hashed by a process of its own; closes it here. After unpack_confine(), before unpack_seccomp(). */
+int stream_start(struct unpack *u, struct err *err);
+struct stream *stream_free(struct stream *s);
+/** stream_read() - the next inflated bytes. Return: bytes, 0 at the end; -EBADMSG damaged, -EDQUOT a limit, -EOPNOTSUPP a coding that is not taken, -EIO; then
+ *  stream_why() has words. */
+ssize_t stream_read(struct stream *s, void *buf, size_t len);
+const char *stream_why(const struct stream *s);
+/** stream_coding() / stream_digest() - which coding it was, and "sha256:..." of the inflated bytes (UNPACK_APPLY alone): once stream_read() has given 0. */
+enum inflate_coding stream_coding(const struct stream *s);
+const char *stream_digest(const struct stream *s);
+uint64_t stream_bytes_in(const struct stream *s);
+uint64_t stream_bytes_out(const struct stream *s);
+
+/** unpack_init() - open the archive of @u->stream. */
 int unpack_init(struct unpack *u, struct err *err);
 void unpack_done(struct unpack *u);
 /** unpack_next() / unpack_data() - as tar_next() and tar_data(), with the words of whatever failed in @err. */

@@ -15,7 +15,7 @@
 #include "image/unpack_tree.h"
 #include "kernel/path.h"
 
-enum { ID_MAX = 65535, DIR_TIMES_MAX = 128 << 20 };
+enum { ID_MAX = 65535, DIR_TIMES_MAX = 128 << 20, WRITEBACK_BYTES = 256 << 10 };
 #define WHITEOUT ".wh."
 #define WHITEOUT_META ".wh..wh."
 #define WHITEOUT_OPAQUE ".wh..wh..opq"
@@ -101,6 +101,8 @@ static int write_data(struct apply *a, int fd, const struct tar_entry *e, struct
 			return err_sys(err, r, "writing");
 		a->u->disk_bytes += (uint64_t) n;
 	}
+	if (n >= 0 && e->data_size >= WRITEBACK_BYTES)
+		(void) sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WRITE); /* the sync at the end waits for less */
 	if (n >= 0 && e->sparse && ftruncate(fd, (off_t) e->size) < 0)
 		return err_sys(err, -errno, "making it %llu bytes long", (unsigned long long) e->size);
 	return (int) n;

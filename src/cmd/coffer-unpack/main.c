@@ -35,14 +35,13 @@ static int say_done(struct unpack *u)
 	struct unpack_msg *m = u->msg;
 	memset(m, 0, sizeof(*m));
 	m->kind = UNPACK_DONE;
-	m->bytes_in = inflate_bytes_in(u->z);
-	m->bytes_out = inflate_bytes_out(u->z);
+	m->bytes_in = stream_bytes_in(u->stream);
+	m->bytes_out = stream_bytes_out(u->stream);
 	m->disk_bytes = u->disk_bytes;
 	m->entries = u->entries;
 	m->skipped_nodes = (uint32_t) u->skipped_nodes;
-	m->coding = (uint32_t) inflate_coding(u->z);
-	memcpy(m->digest, "sha256:", 7);
-	digest_final_hex(&u->digest, m->digest + 7);
+	m->coding = (uint32_t) stream_coding(u->stream);
+	(void) str_copy(m->digest, sizeof(m->digest), stream_digest(u->stream));
 	return send_last(m);
 }
 
@@ -71,6 +70,8 @@ int main(void)
 	int code = 0, r = unpack_confine(&u.req, &code, &err);
 	if (r > 0)
 		return code;
+	if (r >= 0)
+		r = stream_start(&u, &err);
 	if (r >= 0) {
 		r = unpack_seccomp();
 		if (r < 0)
