@@ -5,8 +5,8 @@
  *	this thread                                  up to three workers
  *	manifest (index, manifest), config
  *	a slot for each layer's blob
- *	unpacks layer after layer, each while        fetch the blobs in the layers' order, hash, write
- *	its blob still comes
+ *	and its crew unpack several layers at        fetch the blobs in the layers' order, hash, write
+ *	once, each while its blob still comes
  *	commits
  */
 #include <errno.h>

@@ -152,7 +152,7 @@ static int copy_in(struct archive *a, const char *name, int *ret_dir, char ret_n
 		return 0;
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
 		return err_set(err, ERR_CORRUPT, "'%s' in the layout is not a regular file", name);
-	(void) str_format(ret_name, 48, "copy%u", a->l->work.counter++);
+	(void) str_format(ret_name, 48, "copy%u", load_count(a->l));
 	_cleanup_close_ int to = openat(a->l->work.fd, ret_name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (to < 0)
 		return err_sys(err, -errno, "copying '%s'", name);

@@ -39,19 +39,17 @@ struct image_blob {
 };
 struct feeder {
 	pthread_t thread;
-	struct image_blob *blob; /* borrowed; NULL: no feeder runs */
+	struct image_blob *blob; /* borrowed */
 	int out;                 /* owned by the thread */
 };
 struct image_intake {
 	struct load l;
 	struct load_source source;
-	const atomic_bool *cancel; /* borrowed */
 	int partial;          /* owned; this tenant's directory */
 	pthread_mutex_t lock; /* blobs */
 	pthread_cond_t moved; /* a blob grew or changed its state */
 	struct image_blob blobs[EXPECT_MAX];
 	size_t n;
-	struct feeder feeder;
 };
 
 static const char *hex_of(const char *digest)
@@ -61,13 +59,7 @@ static const char *hex_of(const char *digest)
 
 static bool is_cancelled(const struct image_intake *in)
 {
-	return in->cancel && atomic_load(in->cancel);
-}
-
-static int cancelled(struct err *err)
-{
-	(void) err_set(err, ERR_SYSTEM, "cancelled");
-	return err ? (err->sys = -ECANCELED) : -ECANCELED;
+	return load_is_stopped(&in->l);
 }
 
 /* Wait for news of a blob, or a moment: who cancels does not hold our lock. */
@@ -132,21 +124,26 @@ static void *feed(void *arg)
 	return NULL;
 }
 
-static int start_feeder(struct image_blob *b, struct err *err)
+static int start_feeder(struct image_blob *b, struct feeder **ret, struct err *err)
 {
-	struct feeder *f = &b->in->feeder;
+	struct feeder *f = calloc(1, sizeof(*f));
 	int fds[2];
-	assert(!f->blob);
-	if (pipe2(fds, O_CLOEXEC) < 0)
+	if (!f)
+		return err_oom(err);
+	if (pipe2(fds, O_CLOEXEC) < 0) {
+		free(f);
 		return err_sys(err, -errno, "creating a pipe");
+	}
 	(void) fcntl(fds[1], F_SETPIPE_SZ, PIPE_BYTES); /* over the user's limit it stays at 64 KiB */
 	*f = (struct feeder) {.blob = b, .out = fds[1]};
 	int r = pthread_create(&f->thread, NULL, feed, f);
-	if (r == 0)
+	if (r == 0) {
+		*ret = f;
 		return fds[0];
+	}
 	(void) close(fds[0]);
 	(void) close(fds[1]);
-	f->blob = NULL;
+	free(f);
 	return err_sys(err, -r, "starting a thread");
 }
 
@@ -166,9 +163,10 @@ static int reopen(struct image_blob *b, struct err *err)
 	return fd < 0 ? err_sys(err, fd < -1 ? fd : -errno, "opening blob %s", b->digest) : fd;
 }
 
-static int source_open(void *ctx, const char *digest, uint64_t *ret_size, struct err *err)
+static int source_open(void *ctx, const char *digest, uint64_t *ret_size, void **ret_reading, struct err *err)
 {
 	struct image_intake *in = ctx;
+	struct feeder *f = NULL;
 	struct image_blob *b = find(in, digest);
 	if (!b)
 		return load_blob_fd(&in->l, digest, ret_size, err);
@@ -183,20 +181,22 @@ static int source_open(void *ctx, const char *digest, uint64_t *ret_size, struct
 	if (state == BLOB_FAILED)
 		return err->sys;
 	if (state < BLOB_COMING)
-		return cancelled(err);
-	return state == BLOB_WHOLE ? reopen(b, err) : start_feeder(b, err);
+		return load_cancelled(err);
+	int fd = state == BLOB_WHOLE ? reopen(b, err) : start_feeder(b, &f, err);
+	*ret_reading = f;
+	return fd;
 }
 
-static int source_end(void *ctx, const char *digest, int r, struct err *err)
+static int source_end(void *ctx, const char *digest, void *reading, int r, struct err *err)
 {
 	struct image_intake *in = ctx;
+	struct feeder *f = reading;
 	struct image_blob *b = find(in, digest);
 	if (!b)
 		return r;
-	if (in->feeder.blob) {
-		(void) pthread_join(in->feeder.thread, NULL); /* the pipe's other end is closed: it ends */
-		in->feeder.blob = NULL;
-	}
+	if (f)
+		(void) pthread_join(f->thread, NULL); /* the pipe's other end is closed: it ends */
+	free(f);
 	/* a failed unpacker does not wait for the rest of what it could not read, but for the word on what it has read if that is there */
 	(void) pthread_mutex_lock(&in->lock);
 	while (r >= 0 && b->state == BLOB_COMING && !is_cancelled(in))
@@ -207,7 +207,7 @@ static int source_end(void *ctx, const char *digest, int r, struct err *err)
 	(void) pthread_mutex_unlock(&in->lock);
 	if (state == BLOB_FAILED)
 		return err->sys;
-	return r < 0 || state == BLOB_WHOLE ? r : cancelled(err);
+	return r < 0 || state == BLOB_WHOLE ? r : load_cancelled(err);
 }
 
 /* Life of an intake */
@@ -234,7 +234,6 @@ int image_intake_begin(struct image_store *s, const char *tenant, const struct i
 		return r;
 	}
 	fault_mark("image.intake.begun");
-	in->cancel = cancel;
 	in->source = (struct load_source) {.open = source_open, .end = source_end, .ctx = in};
 	in->l.source = &in->source;
 	in->l.cancel = cancel;
@@ -330,7 +329,7 @@ static int lock_file(struct image_blob *b, struct err *err)
 			load_report(&in->l, b->digest, "Waiting", 0, 0);
 		told = true;
 		if (is_cancelled(in))
-			return cancelled(err);
+			return load_cancelled(err);
 		const struct timespec ts = {.tv_nsec = WAIT_MS * 1000000L};
 		(void) nanosleep(&ts, NULL); /* an early wake-up only looks sooner */
 	}
@@ -353,7 +352,7 @@ static int take_up(struct image_blob *b, struct err *err)
 		digest_update(&b->hash, buf, (size_t) n);
 		b->have += (uint64_t) n;
 		if (is_cancelled(b->in))
-			return cancelled(err);
+			return load_cancelled(err);
 	}
 	b->resumed = b->have > 0;
 	return n < 0 ? err_sys(err, -errno, "reading the partial blob") : b->have == b->size;
@@ -431,7 +430,7 @@ int image_blob_next(struct image_intake *in, struct image_blob **ret, struct err
 			return 1;
 		}
 	}
-	return is_cancelled(in) ? cancelled(err) : 0;
+	return is_cancelled(in) ? load_cancelled(err) : 0;
 }
 
 const char *image_blob_digest(const struct image_blob *b)
@@ -507,7 +506,7 @@ static int wait_whole(struct image_intake *in, struct err *err)
 			*err = in->blobs[i].why;
 			r = err->sys;
 		} else if (in->blobs[i].state != BLOB_WHOLE)
-			r = cancelled(err);
+			r = load_cancelled(err);
 	}
 	(void) pthread_mutex_unlock(&in->lock);
 	return r;

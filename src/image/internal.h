@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "db/db.h"
@@ -74,19 +75,23 @@ struct load {
 	struct load_image *images; /* owned; to be registered */
 	size_t n_images;
 	const atomic_bool *cancel; /* borrowed; true: give up, NULL: never */
+	atomic_bool stop;          /* one layer has failed: the others give up */
+	pthread_mutex_t lock;      /* while layers are made by several threads: @work.counter, @layers, their @wanted, @progress */
+	pthread_cond_t moved;      /* a layer was made, or @stop was set */
 	const struct load_source *source; /* borrowed; where layers' bytes come from, NULL: blobs of this load or of the store */
 };
 /* Blobs that are still on their way (intake.c). */
 struct load_source {
-	/** open() - bytes of blob @digest to read from. Return: fd, owned by the caller; ERR_*. */
-	int (*open)(void *ctx, const char *digest, uint64_t *ret_size, struct err *err);
+	/** open() - bytes of blob @digest to read from. Several may be read at once. *@ret_reading: for end(). Return: fd, owned by the caller; ERR_*. */
+	int (*open)(void *ctx, const char *digest, uint64_t *ret_size, void **ret_reading, struct err *err);
 	/** end() - the reader has closed; @r: how it went. Return: 0 the blob came whole and is what it claims; ERR_* (the cause, where there is a better one). */
-	int (*end)(void *ctx, const char *digest, int r, struct err *err);
+	int (*end)(void *ctx, const char *digest, void *reading, int r, struct err *err);
 	void *ctx;
 };
 struct load_layer {
 	char diff_id[DIGEST_TEXT_MAX], chain[DIGEST_TEXT_MAX], blob[DIGEST_TEXT_MAX];
 	uint64_t size;
+	bool wanted; /* layers_make() will have it made, and it is not yet; under the load's lock */
 };
 /* One image in the making. */
 struct load_image {
@@ -115,16 +120,29 @@ struct pending *load_pending(struct pending *v, size_t n, const char *id);
 int load_add_pending(struct pending **v, size_t *n, const struct pending *p, struct err *err);
 /** load_commit() - one sync, everything into place, rows. *@ret_refs: what was loaded, for people. */
 int load_commit(struct load *l, char ***ret_refs, struct err *err);
-void load_report(const struct load *l, const char *id, const char *status, uint64_t current, uint64_t total);
+/** load_count() - for names minted below the work directory. */
+unsigned load_count(struct load *l);
+/** load_is_stopped() / load_cancelled() - has somebody said to give up? Return: what goes with it: -ECANCELED. */
+bool load_is_stopped(const struct load *l);
+int load_cancelled(struct err *err);
+/** load_wait() - @l->lock held: wait for @l->moved, or a moment: who cancels does not know of us. */
+void load_wait(struct load *l);
+void load_report(struct load *l, const char *id, const char *status, uint64_t current, uint64_t total);
 
 /* Layers (layer.c). */
 /** layer_make() - have layer @layer on disk, unpacked over @below (base first, @n). Its diff id is proven, or filled in when it is "" (an import:
  *  then there is nothing below). Fills chain and size. */
 int layer_make(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err);
+/** layer_find() / layer_new() - its halves. layer_find() - Return: 1 it is there; 0 layer_new() is to make it, which any thread may do; ERR_*. */
+int layer_find(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err);
+int layer_new(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err);
 /** layer_unpack() - the same whether the store has it or not: a pending layer of @l. */
 int layer_unpack(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err);
 /** layer_read_size() - of a layer in the store. Return: 1 there, 0 absent. */
 int layer_read_size(struct image_store *s, const char *chain, uint64_t *ret);
+
+/** layers_make() - layer_make() for each of an image's @n layers, several at once (layers.c). */
+int layers_make(struct load *l, struct load_layer *layers, size_t n, struct err *err);
 
 /* The members of an image archive, or the files of a layout directory (archive.c). */
 struct archive {
@@ -152,12 +170,12 @@ void load_oci_manifests(struct archive *a);
 struct unpack_run {
 	struct unpack_request req;
 	int input, target;   /* borrowed */
-	const int *lower;    /* borrowed; fs/ of the layers below, topmost first */
-	size_t n_lower;
+	/** lower() - UNPACK_LOWER: *@ret: borrowed; fs/ of the @n layers below, topmost first. NULL: there are none. */
+	int (*lower)(void *ctx, const int **ret, size_t *n, struct err *err);
 	int (*member)(void *ctx, const struct unpack_msg *m, struct err *err); /* UNPACK_MEMBER */
 	void (*progress)(void *ctx, uint64_t in, uint64_t out);
 	void *ctx;
-	const atomic_bool *cancel; /* borrowed; true ends it with -ECANCELED; NULL: never */
+	const atomic_bool *cancel, *stop; /* borrowed; true ends it with -ECANCELED; NULL: never */
 };
 int unpack_run(struct image_store *s, const struct unpack_run *run, struct unpack_msg *ret_done, struct err *err);
 /** lower_find() - look @path up as an overlay of @fds would; fills @m (UNPACK_FOUND). *@ret_fd: the file, when @want_fd and it is one. */

@@ -35,15 +35,25 @@ int layer_read_size(struct image_store *s, const char *chain, uint64_t *ret)
 
 static int open_fs(struct load *l, const char *chain, struct err *err)
 {
-	const struct pending *p = load_pending(l->layers, l->n_layers, chain);
 	char path[96];
+	(void) pthread_mutex_lock(&l->lock);
+	const struct pending *p = load_pending(l->layers, l->n_layers, chain);
+	int fd = p ? fcntl(p->fs, F_DUPFD_CLOEXEC, 3) : -ENOENT;
+	if (p && fd < 0)
+		fd = -errno;
+	(void) pthread_mutex_unlock(&l->lock);
 	(void) str_format(path, sizeof(path), "%s/fs", hex_of(chain));
-	int fd = p ? fcntl(p->fs, F_DUPFD_CLOEXEC, 3) : open_beneath_nosymlink(l->s->layers, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-	return fd < 0 ? err_sys(err, p ? -errno : fd, "opening layer %.19s", chain) : fd;
+	if (!p)
+		fd = open_beneath_nosymlink(l->s->layers, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+	return fd < 0 ? err_sys(err, fd, "opening layer %.19s", chain) : fd;
 }
 
+/* The layers below, opened when they are asked for. */
 struct lower {
-	int fds[IMAGE_LAYERS_MAX];
+	struct load *l;                /* borrowed */
+	const struct load_layer *below; /* borrowed; @n_below of them, base first */
+	size_t n_below;
+	int fds[IMAGE_LAYERS_MAX]; /* owned; topmost first */
 	size_t n;
 };
 
@@ -53,23 +63,48 @@ static void lower_done(struct lower *w)
 		(void) safe_close(w->fds[i]);
 }
 
-static int lower_open(struct load *l, const struct load_layer *below, size_t n, struct lower *w, struct err *err)
+/* Until others have made all of them. */
+static int wait_below(struct lower *w, struct err *err)
 {
-	assert(n <= IMAGE_LAYERS_MAX);
-	for (size_t i = n; i > 0; i--) { /* topmost first */
-		int fd = open_fs(l, below[i - 1].chain, err);
+	struct load *l = w->l;
+	(void) pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < w->n_below;)
+		if (!w->below[i].wanted)
+			i++;
+		else if (load_is_stopped(l))
+			break;
+		else
+			load_wait(l);
+	(void) pthread_mutex_unlock(&l->lock);
+	return load_is_stopped(l) ? load_cancelled(err) : 0;
+}
+
+static int lower_open(struct lower *w, const int **ret_fds, size_t *ret_n, struct err *err)
+{
+	assert(w->n_below <= IMAGE_LAYERS_MAX);
+	int r = w->n == 0 ? wait_below(w, err) : 0;
+	for (size_t i = w->n_below - w->n; r >= 0 && i > 0; i--) { /* topmost first */
+		int fd = open_fs(w->l, w->below[i - 1].chain, err);
 		if (fd < 0)
 			return fd;
 		w->fds[w->n++] = fd;
 	}
-	return 0;
+	*ret_fds = w->fds;
+	*ret_n = w->n;
+	return r;
 }
 
 struct watch {
+	struct lower lower;
 	struct load *l;
 	const char *id;
 	uint64_t total;
 };
+
+static int on_lower(void *ctx, const int **ret_fds, size_t *ret_n, struct err *err)
+{
+	return lower_open(&((struct watch *) ctx)->lower, ret_fds, ret_n, err);
+}
 
 static void on_progress(void *ctx, uint64_t in, uint64_t out)
 {
@@ -97,27 +132,23 @@ static int write_meta(int dir, const struct load_layer *layer, const struct unpa
 /* Unpack into @dir/fs. */
 static int unpack_into(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, int dir, int fs, struct err *err)
 {
-	struct lower lower = {0};
 	const struct load_source *src = l->source;
-	struct watch watch = {.l = l, .id = layer->diff_id[0] && !src ? layer->diff_id : layer->blob};
-	_cleanup_close_ int input = src ? src->open(src->ctx, layer->blob, &watch.total, err) : load_blob_fd(l, layer->blob, &watch.total, err);
+	void *reading = NULL;
+	struct watch watch = {.l = l, .id = layer->diff_id[0] && !src ? layer->diff_id : layer->blob, .lower = {.l = l, .below = below, .n_below = n}};
+	_cleanup_close_ int input = src ? src->open(src->ctx, layer->blob, &watch.total, &reading, err) : load_blob_fd(l, layer->blob, &watch.total, err);
 	if (input < 0)
 		return input;
 	struct unpack_msg *done = calloc(1, sizeof(*done));
-	if (!done)
-		return err_oom(err);
-	int r = lower_open(l, below, n, &lower, err);
-	struct unpack_run run = {
+	const struct unpack_run run = {
 		.req = {.magic = UNPACK_MAGIC, .job = UNPACK_APPLY, .coding = INFLATE_AUTO, .budget = UNPACK_BUDGET_DEFAULT,
 			.flags = (n > 0 ? UNPACK_HAS_LOWER : 0u) | (layer->diff_id[0] ? UNPACK_END_OPTIONAL : 0u)},
-		.input = input, .target = fs, .lower = lower.fds, .n_lower = lower.n, .progress = on_progress, .ctx = &watch, .cancel = l->cancel,
+		.input = input, .target = fs, .lower = on_lower, .progress = on_progress, .ctx = &watch, .cancel = l->cancel, .stop = &l->stop,
 	};
-	if (r >= 0)
-		r = unpack_run(l->s, &run, done, err);
-	lower_done(&lower);
+	int r = done ? unpack_run(l->s, &run, done, err) : err_oom(err);
+	lower_done(&watch.lower);
 	input = safe_close(input);
 	if (src) /* bytes that are not what the manifest says are reported as that, whatever they did to the unpacker */
-		r = src->end(src->ctx, layer->blob, r, err);
+		r = src->end(src->ctx, layer->blob, reading, r, err);
 	if (r >= 0 && !digest_is_valid(done->digest))
 		r = err_set(err, ERR_CORRUPT, "the unpacker gave no digest");
 	if (r >= 0 && layer->diff_id[0] && strcmp(done->digest, layer->diff_id) != 0)
@@ -134,7 +165,7 @@ static int unpack_into(struct load *l, struct load_layer *layer, const struct lo
 int layer_unpack(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err)
 {
 	struct pending p = {.dir = l->work.fd, .fs = -EBADF};
-	(void) str_format(p.name, sizeof(p.name), "layer%u", l->work.counter++);
+	(void) str_format(p.name, sizeof(p.name), "layer%u", load_count(l));
 	_cleanup_close_ int dir = mkdir_open_at(l->work.fd, p.name, 0700);
 	_cleanup_close_ int fs = dir >= 0 ? mkdir_open_at(dir, "fs", 0755) : -EBADF;
 	if (fs < 0)
@@ -151,34 +182,46 @@ int layer_unpack(struct load *l, struct load_layer *layer, const struct load_lay
 	p.fs = take_fd(&fs);
 	p.size = layer->size;
 	(void) str_copy(p.id, sizeof(p.id), layer->chain);
-	if (load_pending(l->layers, l->n_layers, p.id)) { /* an import whose content this load has already */
+	(void) pthread_mutex_lock(&l->lock);
+	if (!load_pending(l->layers, l->n_layers, p.id))
+		r = load_add_pending(&l->layers, &l->n_layers, &p, err);
+	else /* an import whose content this load has already */
 		(void) safe_close(p.fs);
+	layer->wanted = false;
+	(void) pthread_cond_broadcast(&l->moved);
+	(void) pthread_mutex_unlock(&l->lock);
+	return r;
+}
+
+int layer_find(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err)
+{
+	if (!layer->diff_id[0])
 		return 0;
+	if (chain_id(n ? below[n - 1].chain : NULL, layer->diff_id, layer->chain) < 0)
+		return err_set(err, ERR_CORRUPT, "no chain id for %s", layer->diff_id);
+	const struct pending *p = load_pending(l->layers, l->n_layers, layer->chain);
+	if (p) {
+		layer->size = p->size;
+		return 1;
 	}
-	return load_add_pending(&l->layers, &l->n_layers, &p, err);
+	int own = l->source ? row_has_layer(l->s, l->tenant, layer->chain, err) : 1;
+	if (own <= 0 || layer_read_size(l->s, layer->chain, &layer->size) <= 0)
+		return MIN(own, 0);
+	if (!l->source)
+		load_report(l, layer->diff_id, "Already exists", 0, 0);
+	return 1;
+}
+
+int layer_new(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err)
+{
+	char id[16];
+	int r = layer_unpack(l, layer, below, n, err);
+	(void) str_format(id, sizeof(id), "%.12s", hex_of(layer->diff_id[0] ? layer->diff_id : layer->blob));
+	return r < 0 ? err_wrap(err, "layer %zu (%s)", n + 1, id) : 0;
 }
 
 int layer_make(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err)
 {
-	char id[16];
-	if (layer->diff_id[0]) {
-		if (chain_id(n ? below[n - 1].chain : NULL, layer->diff_id, layer->chain) < 0)
-			return err_set(err, ERR_CORRUPT, "no chain id for %s", layer->diff_id);
-		const struct pending *p = load_pending(l->layers, l->n_layers, layer->chain);
-		if (p) {
-			layer->size = p->size;
-			return 0;
-		}
-		int own = l->source ? row_has_layer(l->s, l->tenant, layer->chain, err) : 1;
-		if (own < 0)
-			return own;
-		if (own && layer_read_size(l->s, layer->chain, &layer->size) > 0) {
-			if (!l->source)
-				load_report(l, layer->diff_id, "Already exists", 0, 0);
-			return 0;
-		}
-	}
-	int r = layer_unpack(l, layer, below, n, err);
-	(void) str_format(id, sizeof(id), "%.12s", hex_of(layer->diff_id[0] ? layer->diff_id : layer->blob));
-	return r < 0 ? err_wrap(err, "layer %zu (%s)", n + 1, id) : 0;
+	int r = layer_find(l, layer, below, n, err);
+	return r == 0 ? layer_new(l, layer, below, n, err) : MIN(r, 0);
 }

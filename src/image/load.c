@@ -3,17 +3,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "base/fd.h"
 #include "image/internal.h"
 
-enum { CONFIG_MAX = 8 << 20, INDEX_MAX = 4 << 20 };
+enum { CONFIG_MAX = 8 << 20, INDEX_MAX = 4 << 20, WAIT_MS = 100 };
 
 int load_begin(struct image_store *s, const char *tenant, const struct image_progress *p, struct load *ret, struct err *err)
 {
 	*ret = (struct load) {.s = s, .tenant = tenant, .progress = p};
+	(void) pthread_mutex_init(&ret->lock, NULL); /* cannot fail with default attributes */
+	(void) pthread_cond_init(&ret->moved, NULL); /* as above */
 	return work_begin(s, &ret->work, err);
 }
 
@@ -29,15 +32,48 @@ void load_done(struct load *l)
 	}
 	free(l->images);
 	work_end(l->s, &l->work);
+	(void) pthread_cond_destroy(&l->moved);
+	(void) pthread_mutex_destroy(&l->lock);
 }
 
-void load_report(const struct load *l, const char *id, const char *status, uint64_t current, uint64_t total)
+unsigned load_count(struct load *l)
+{
+	(void) pthread_mutex_lock(&l->lock);
+	unsigned n = l->work.counter++;
+	(void) pthread_mutex_unlock(&l->lock);
+	return n;
+}
+
+bool load_is_stopped(const struct load *l)
+{
+	return atomic_load(&l->stop) || (l->cancel && atomic_load(l->cancel));
+}
+
+int load_cancelled(struct err *err)
+{
+	(void) err_set(err, ERR_SYSTEM, "cancelled");
+	return err ? (err->sys = -ECANCELED) : -ECANCELED;
+}
+
+void load_wait(struct load *l)
+{
+	struct timespec ts;
+	(void) clock_gettime(CLOCK_REALTIME, &ts); /* cannot fail */
+	ts.tv_nsec += WAIT_MS * 1000000L;
+	ts.tv_sec += ts.tv_nsec / 1000000000L;
+	ts.tv_nsec %= 1000000000L;
+	(void) pthread_cond_timedwait(&l->moved, &l->lock, &ts);
+}
+
+void load_report(struct load *l, const char *id, const char *status, uint64_t current, uint64_t total)
 {
 	char shorter[16];
 	const char *hex = str_after(id, "sha256:");
 	(void) str_format(shorter, sizeof(shorter), "%.12s", hex ? hex : id);
+	(void) pthread_mutex_lock(&l->lock);
 	if (l->progress && l->progress->fn)
 		l->progress->fn(l->progress->ctx, shorter, status, current, total);
+	(void) pthread_mutex_unlock(&l->lock);
 }
 
 struct pending *load_pending(struct pending *v, size_t n, const char *id)
@@ -98,7 +134,7 @@ int load_blob(struct load *l, int dir, const char *name, const char *want, uint6
 int load_put_text(struct load *l, const char *text, size_t len, char ret[DIGEST_TEXT_MAX], struct err *err)
 {
 	char name[48];
-	(void) str_format(name, sizeof(name), "text%u", l->work.counter++);
+	(void) str_format(name, sizeof(name), "text%u", load_count(l));
 	int r = write_file_atomic(l->work.fd, name, text, len, 0600);
 	return r < 0 ? err_sys(err, r, "writing a blob") : load_blob(l, l->work.fd, name, NULL, 0, ret, err);
 }
@@ -157,11 +193,8 @@ static int make_layers(struct load *l, struct load_image *i, const struct image_
 		struct load_layer *layer = &i->layers[k];
 		(void) str_copy(layer->diff_id, sizeof(layer->diff_id), c->diff_ids[k]);
 		(void) str_copy(layer->blob, sizeof(layer->blob), blobs[k]);
-		int r = layer_make(l, layer, i->layers, k, err);
-		if (r < 0)
-			return r;
 	}
-	return 0;
+	return layers_make(l, i->layers, i->n_layers, err);
 }
 
 static int add_image(struct load *l, struct load_image *i, struct err *err)

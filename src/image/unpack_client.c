@@ -71,9 +71,14 @@ static int on_lower(struct client *c, struct err *err)
 	char path[UNPACK_PATH_MAX + 8];
 	if (str_copy(path, sizeof(path), c->msg->path) < 0)
 		return err_set(err, ERR_CORRUPT, "a path that is too long");
+	const int *lower = NULL;
+	size_t n = 0;
+	int r = c->run->lower ? c->run->lower(c->run->ctx, &lower, &n, err) : 0;
+	if (r < 0)
+		return r;
 	_cleanup_close_ int fd = -EBADF;
 	memset(c->msg, 0, sizeof(*c->msg));
-	lower_find(c->run->lower, c->run->n_lower, path, want_fd, c->msg, &fd);
+	lower_find(lower, n, path, want_fd, c->msg, &fd);
 	return answer(c, UNPACK_FOUND, fd, err);
 }
 
@@ -120,14 +125,14 @@ static int on_message(struct client *c, int fd, struct unpack_msg *ret_done, str
 static int one_message(struct client *c, struct unpack_msg *ret_done, struct err *err)
 {
 	usec_t now = now_usec();
-	if (c->run->cancel && atomic_load(c->run->cancel)) {
+	if ((c->run->cancel && atomic_load(c->run->cancel)) || (c->run->stop && atomic_load(c->run->stop))) {
 		(void) err_set(err, ERR_SYSTEM, "cancelled");
 		return err ? (err->sys = -ECANCELED) : -ECANCELED;
 	}
 	if (now >= c->deadline)
 		return err_set(err, ERR_QUOTA, "unpacking took longer than %u s", c->run->req.budget.wall_s);
 	struct pollfd p = {.fd = c->sock, .events = POLLIN};
-	int r = poll(&p, 1, (int) MIN((c->deadline - now) / USEC_PER_MSEC + 1, (usec_t) (c->run->cancel ? 200 : 1000)));
+	int r = poll(&p, 1, (int) MIN((c->deadline - now) / USEC_PER_MSEC + 1, (usec_t) (c->run->cancel || c->run->stop ? 200 : 1000)));
 	if (r < 0 && errno != EINTR)
 		return err_sys(err, -errno, "poll");
 	if (r <= 0)
