@@ -215,7 +215,8 @@ class Default(NetworkTest):
 class OperatorTest(NetworkTest):
     """What daemon.json says of networks."""
 
-    CONFIG = {"default-address-pools": [{"base": "10.64.0.0/16", "size": 26}], "bip": "10.200.0.9/24", "fixed-cidr": "10.200.0.128/25", "ip": "127.0.0.1", "mtu": 1400, "icc": False}
+    CONFIG = {"default-address-pools": [{"base": "10.64.0.0/16", "size": 26}], "bip": "10.200.0.9/24", "fixed-cidr": "10.200.0.128/25", "ip": "127.0.0.1", "mtu": 1400, "icc": False,
+              "ipv6": True, "fixed-cidr-v6": "fd00:200::/64"}
 
     @classmethod
     def start_daemon(cls, *flags):
@@ -234,6 +235,9 @@ class Operator(OperatorTest):
         self.assertFalse(self.reaches(a, self.address(b)))
         self.assertTrue(connects("127.0.0.1", 8150))
         self.assertFalse(connects(World.HOST, 8150))
+        self.assertRegex(self.endpoint(a)["GlobalIPv6Address"], "^fd00:200::")
+        self.serve_who(self.world.prefix, 7041, six=True)
+        self.assertEqual(self.ask(self.in_ns(a), World.ADDRESS6, 7041), World.HOST6)
         self.serve_who(self.world.prefix, 7040)
         self.assertEqual(self.ask(self.in_ns(a), World.ADDRESS, 7040), World.HOST)
 
