@@ -66,7 +66,7 @@ class Client:
             self.complaints += self.judge.problems(method, target, answer.status, answer.headers.get("content-type"), answer.body)
 
     def __call__(self, method, target, body=None, headers=(), query=None, timeout=30):
-        c = UnixConnection(self.path, timeout)
+        c = UnixConnection(self.path, timeout * coffer.SLOW)
         head = dict(headers)
         if query:
             target += ("&" if "?" in target else "?") + urllib.parse.urlencode({k: json.dumps(v) if isinstance(v, (dict, list)) else v for k, v in query.items()})
@@ -99,7 +99,7 @@ class Client:
 
     def stream(self, method, target, timeout=30):
         """A response whose body is read piece by piece: http.client.HTTPResponse; close() it."""
-        c = UnixConnection(self.path, timeout)
+        c = UnixConnection(self.path, timeout * coffer.SLOW)
         c.request(method, target)
         r = c.getresponse()
         r.connection = c
@@ -108,7 +108,7 @@ class Client:
     def hijack(self, target, body=None):
         """POST with Upgrade: tcp. Return: (status, headers, socket, bytes behind the head)."""
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(20)
+        s.settimeout(20 * coffer.SLOW)
         s.connect(self.path)
         text = json.dumps(body).encode() if body is not None else b""
         head = f"POST {target} HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: {len(text)}\r\n\r\n"
@@ -152,7 +152,7 @@ class Daemon:
         if self.proc.poll() is None:
             self.proc.send_signal(sig)
         try:
-            return self.proc.wait(timeout), time.monotonic() - start
+            return self.proc.wait(timeout * coffer.SLOW), time.monotonic() - start
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()

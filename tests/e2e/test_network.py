@@ -23,7 +23,7 @@ HTTPD = "httpd -f -p 80 -h /tmp"
 
 
 def sh(*argv, check=True, timeout=20, **kw):
-    p = subprocess.run([str(a) for a in argv], capture_output=True, timeout=timeout, text=True, **kw)
+    p = subprocess.run([str(a) for a in argv], capture_output=True, timeout=timeout * coffer.SLOW, text=True, **kw)
     if check and p.returncode != 0:
         raise AssertionError(f"{argv}: {p.returncode}: {p.stdout}{p.stderr}")
     return p
@@ -68,7 +68,7 @@ try:
 except OSError as e:
     print("no", e)
 else:
-    s.settimeout(5)
+    s.settimeout(20)
     s.sendall(b"GET / HTTP/1.0\\r\\n\\r\\n")
     print("yes", s.recv(12).decode())
 """
@@ -86,7 +86,7 @@ while True:
 
 def connects(host, port, timeout=1.0):
     """Does a TCP connection from the host come about, and is it answered?"""
-    return sh("python3", "-c", CONNECT, host, port, timeout).stdout.startswith("yes")
+    return sh("python3", "-c", CONNECT, host, port, timeout * coffer.SLOW, timeout=60).stdout.startswith("yes")
 
 
 class NetworkTest(daemon.DaemonTest):
@@ -143,7 +143,7 @@ class NetworkTest(daemon.DaemonTest):
         return sh("nsenter", f"--net=/proc/{self.inspect(cid)['State']['Pid']}/ns/net", *argv, **kw)
 
     def reaches(self, cid, host, port=80, timeout=1.0):
-        return self.inside(cid, "python3", "-c", CONNECT, host, port, timeout).stdout.startswith("yes")
+        return self.inside(cid, "python3", "-c", CONNECT, host, port, timeout * coffer.SLOW, timeout=60).stdout.startswith("yes")
 
     def serve_who(self, where, port, six=False):
         """A server in the namespace behind @where that answers with its client's address."""
@@ -184,7 +184,7 @@ class Default(NetworkTest):
     def test_what_is_not_published_is_not_reached_from_outside(self):
         cid = self.web()
         self.world.run("ip", "route", "replace", "172.16.0.0/12", "via", World.HOST)
-        self.assertTrue(connects(self.address(cid), 80))  # from the host itself
+        self.assertTrue(connects(self.address(cid), 80, timeout=10))  # from the host itself
         self.assertFalse(self.world.python(CONNECT, self.address(cid), "80", "1").stdout.startswith("yes"))
 
     def test_none_has_loopback_alone(self):
@@ -233,7 +233,7 @@ class Operator(OperatorTest):
         self.assertEqual(self.endpoint(a)["Gateway"], "10.200.0.9")
         self.assertIn("mtu 1400", self.inside(a, "ip", "link", "show", "eth0").stdout)
         self.assertFalse(self.reaches(a, self.address(b)))
-        self.assertTrue(connects("127.0.0.1", 8150))
+        self.assertTrue(connects("127.0.0.1", 8150, timeout=10))
         self.assertFalse(connects(World.HOST, 8150))
         self.assertRegex(self.endpoint(a)["GlobalIPv6Address"], "^fd00:200::")
         self.serve_who(self.world.prefix, 7041, six=True)
@@ -248,7 +248,7 @@ class Operator(OperatorTest):
         for s in subnets:
             self.assertRegex(s, r"^10\.64\.\d+\.\d+/26$")
         a, b = self.web(one), self.web(one)
-        self.assertTrue(self.reaches(a, self.address(b, one)))
+        self.assertTrue(self.reaches(a, self.address(b, one), timeout=10))
 
 
 class OperatorLater(OperatorTest):
@@ -257,7 +257,7 @@ class OperatorLater(OperatorTest):
         self.daemon.stop()
         type(self).CONFIG = dict(self.CONFIG, **{"bip": "10.201.0.1/24", "fixed-cidr": ""})
         type(self).start_daemon()
-        self.assertTrue(connects(self.address(cid), 80))
+        self.assertTrue(connects(self.address(cid), 80, timeout=10))
         self.assertRegex(self.address(self.web()), r"^10\.200\.0\.")
         for c in self.api("GET", "/containers/json").json():
             self.api("DELETE", f"/containers/{c['Id']}?force=1")
@@ -280,11 +280,11 @@ class Ports(NetworkTest):
                 with open(path, "w") as f:
                     f.write(filtered)
             for host in ("127.0.0.1", "127.0.0.7", World.HOST, "172.17.0.1"):
-                self.assertTrue(connects(host, 8081), (host, filtered))
-            self.assertTrue(self.world.python(CONNECT, World.HOST, "8081", "2").stdout.startswith("yes"))
+                self.assertTrue(connects(host, 8081, timeout=10), (host, filtered))
+            self.assertTrue(self.world.python(CONNECT, World.HOST, "8081", "10").stdout.startswith("yes"))
             for host in (World.HOST, "172.17.0.1"):
-                self.assertTrue(self.reaches(other, host, 8081), (host, filtered))
-                self.assertTrue(self.reaches(cid, host, 8081), ("itself", host, filtered))
+                self.assertTrue(self.reaches(other, host, 8081, timeout=10), (host, filtered))
+                self.assertTrue(self.reaches(cid, host, 8081, timeout=10), ("itself", host, filtered))
 
     def test_the_source_address_is_kept(self):
         cid = self.publish(("7002/tcp", "", "7003"))
@@ -294,7 +294,7 @@ class Ports(NetworkTest):
 
     def test_on_one_address_alone(self):
         self.publish(("80/tcp", "127.0.0.1", "8082"))
-        self.assertTrue(connects("127.0.0.1", 8082))
+        self.assertTrue(connects("127.0.0.1", 8082, timeout=10))
         self.assertFalse(connects(World.HOST, 8082))
         self.assertFalse(self.world.python(CONNECT, World.HOST, "8082", "1").stdout.startswith("yes"))
 
@@ -328,7 +328,7 @@ class Ports(NetworkTest):
         self.assertEqual(ports, ["8090", "8091"])
         third = self.publish(("80/tcp", "", ""))
         port = int(self.inspect(third)["NetworkSettings"]["Ports"]["80/tcp"][0]["HostPort"])
-        self.assertTrue(connects("127.0.0.1", port))
+        self.assertTrue(connects("127.0.0.1", port, timeout=10))
         shown = [c for c in self.api("GET", "/containers/json").json() if c["Id"] == third][0]["Ports"]
         self.assertEqual(shown, [{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": port, "Type": "tcp"}])
 
@@ -336,7 +336,7 @@ class Ports(NetworkTest):
         cid = self.web(host={"PublishAllPorts": True}, ExposedPorts={"80/tcp": {}, "53/udp": {}})
         ports = self.inspect(cid)["NetworkSettings"]["Ports"]
         self.assertEqual(sorted(ports), ["53/udp", "80/tcp"])
-        self.assertTrue(connects("127.0.0.1", int(ports["80/tcp"][0]["HostPort"])))
+        self.assertTrue(connects("127.0.0.1", int(ports["80/tcp"][0]["HostPort"]), timeout=10))
 
     def test_udp(self):
         cid = self.start("sleep 100", host={"PortBindings": {"7004/udp": [{"HostPort": "7005"}]}})
@@ -356,13 +356,13 @@ class Ports(NetworkTest):
         cid = self.publish(("80/tcp", "", "8095"), net=net)
         six = self.endpoint(cid, net)["GlobalIPv6Address"]
         self.assertTrue(six)
-        self.assertTrue(connects(six, 80))
-        self.assertTrue(connects(World.HOST6, 8095))
-        self.assertTrue(self.world.python(CONNECT, World.HOST6, "8095", "2").stdout.startswith("yes"))
+        self.assertTrue(connects(six, 80, timeout=10))
+        self.assertTrue(connects(World.HOST6, 8095, timeout=10))
+        self.assertTrue(self.world.python(CONNECT, World.HOST6, "8095", "10").stdout.startswith("yes"))
         self.serve_who(self.world.prefix, 7006, six=True)
         self.assertEqual(self.ask(self.in_ns(cid), World.ADDRESS6, 7006), World.HOST6)
         other = self.web(net=net)
-        self.assertTrue(self.reaches(other, six))
+        self.assertTrue(self.reaches(other, six, timeout=10))
 
     def test_refusals(self):
         cases = (
@@ -398,19 +398,19 @@ class Isolation(NetworkTest):
         for x in where:
             for y in where:
                 if x != y:
-                    self.assertEqual(self.reaches(x, self.address(y, where[y]), timeout=0.5 if where[x] != where[y] else 3), where[x] == where[y], (where[x], where[y]))
+                    self.assertEqual(self.reaches(x, self.address(y, where[y]), timeout=0.5 if where[x] != where[y] else 10), where[x] == where[y], (where[x], where[y]))
 
     def test_a_published_port_is_for_all_networks(self):
         one, two = self.network(), self.network()
         self.web(one, host={"PortBindings": {"80/tcp": [{"HostPort": "8100"}]}})
-        self.assertTrue(self.reaches(self.web(two), World.HOST, 8100))
+        self.assertTrue(self.reaches(self.web(two), World.HOST, 8100, timeout=10))
         inner = self.network(Internal=True)
         self.assertFalse(self.reaches(self.web(inner), World.HOST, 8100))
 
     def test_internal(self):
         inner = self.network(Internal=True)
         a, b = self.web(inner), self.web(inner)
-        self.assertTrue(self.reaches(a, self.address(b, inner)))
+        self.assertTrue(self.reaches(a, self.address(b, inner), timeout=10))
         self.assertNotIn("default", self.inside(a, "ip", "route").stdout)
         # and a route of its own making leads nowhere
         gateway = self.api("GET", f"/networks/{inner}").json()["IPAM"]["Config"][0]["Gateway"]
@@ -522,7 +522,7 @@ for name in sys.argv[7:]:
             sh("nft", *command)
             self.assertTrue(coffer.wait_until(lambda: "8110" in sh("nft", "list", "ruleset").stdout and "jump from-network" in sh("nft", "list", "ruleset").stdout, 5), command)
             self.assertFalse(self.reaches(a, self.address(b, two), timeout=0.5))
-            self.assertTrue(connects("127.0.0.1", 8110))
+            self.assertTrue(connects("127.0.0.1", 8110, timeout=10))
 
     def table(self):
         return re.search(r"table inet (coffer\S*)", sh("nft", "list", "tables").stdout).group(1)
@@ -563,13 +563,13 @@ class Changes(NetworkTest):
         cid, other = self.web(one, host={"PortBindings": {"80/tcp": [{"HostPort": "8120"}]}}), self.web(two)
         self.assertFalse(self.reaches(cid, self.address(other, two), timeout=0.5))
         self.connect(two, cid)
-        self.assertTrue(self.reaches(cid, self.address(other, two)))
-        self.assertTrue(self.reaches(cid, self.endpoint(other, two)["GlobalIPv6Address"]))
+        self.assertTrue(self.reaches(cid, self.address(other, two), timeout=10))
+        self.assertTrue(self.reaches(cid, self.endpoint(other, two)["GlobalIPv6Address"], timeout=10))
         self.assertIn("default", self.inside(cid, "ip", "-6", "route").stdout)
         self.assertIn(cid, self.api("GET", f"/networks/{two}").json()["Containers"])
         # the published port follows to what is left
         self.disconnect(one, cid)
-        self.assertTrue(connects("127.0.0.1", 8120))
+        self.assertTrue(connects("127.0.0.1", 8120, timeout=10))
         self.assertIn("default", self.inside(cid, "ip", "route").stdout)
         self.disconnect(two, cid)
         self.assertFalse(connects("127.0.0.1", 8120))
@@ -832,7 +832,7 @@ class Matrix(NetworkTest):
             return re.search(r"^ *\d+: 0+:0050 0+:0000 0A", coffer.read_text(f"/proc/{pid}/net/tcp6"), re.M)
 
         self.assertTrue(coffer.wait_until(lambda: all(listens(pid) for rows in table for pid, _ in rows), 30, 0.2))
-        self.assertEqual(sh("python3", "-c", MATRIX, input=json.dumps(table), timeout=240 * coffer.SLOW).stdout, "")
+        self.assertEqual(sh("python3", "-c", MATRIX, input=json.dumps(table), timeout=240).stdout, "")
         for cid in members[nets[0]] + members[nets[1]]:
             self.assertEqual(self.api("DELETE", f"/containers/{cid}?force=1").status, 204)
 
@@ -850,13 +850,13 @@ class Siblings(NetworkTest):
         for a in (cids[0], cids[4]):
             for b in cids:
                 if a != b:
-                    self.assertTrue(self.reaches(a, self.address(b, net), timeout=3))
-                    self.assertTrue(self.reaches(a, self.endpoint(b, net)["GlobalIPv6Address"], timeout=3))
+                    self.assertTrue(self.reaches(a, self.address(b, net), timeout=10))
+                    self.assertTrue(self.reaches(a, self.endpoint(b, net)["GlobalIPv6Address"], timeout=10))
         self.serve_who(self.world.prefix, 7030)
         self.assertEqual(self.ask(self.in_ns(cids[4]), World.ADDRESS, 7030), World.HOST)
         # published from the last bridge, isolated from another network
         self.web(net, host={"PortBindings": {"80/tcp": [{"HostPort": "8140"}]}})
-        self.assertTrue(connects("127.0.0.1", 8140))
+        self.assertTrue(connects("127.0.0.1", 8140, timeout=10))
         self.assertFalse(self.reaches(self.web(), self.address(cids[4], net), timeout=0.5))
         # places are taken again
         self.api("DELETE", f"/containers/{cids[0]}?force=1")
