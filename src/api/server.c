@@ -174,7 +174,7 @@ static void server_done(struct server *s)
 	(void) pthread_attr_destroy(&s->attr);
 }
 
-int api_serve_embedded(struct engine *e, int control_fd)
+int api_serve_embedded(struct engine *e, int control_fd, bool starts)
 {
 	static const struct caller us = {.tenant = "local"};
 	struct server s = {.engine = e};
@@ -194,6 +194,9 @@ int api_serve_embedded(struct engine *e, int control_fd)
 			continue;
 		wait_for(&s, API_CONNECTIONS_MAX - 1);
 		r = connection_start(&s, fd, &us);
+		if (r >= 0 && starts)
+			engine_expect_start(e); /* while its thread creates the container */
+		starts = false;
 	}
 	server_done(&s);
 	return r;

@@ -17,8 +17,8 @@ struct engine;
 
 /** api_serve_embedded() - serve one connection for each descriptor that comes over the SOCK_SEQPACKET @control_fd (borrowed; one
  *  descriptor a message). Returns when the other end has closed it and every request is answered. The caller is root, tenant "local".
- *  Return: 0, or -errno when the control socket breaks. */
-int api_serve_embedded(struct engine *e, int control_fd);
+ *  @starts: a container will be. Return: 0, or -errno when the control socket breaks. */
+int api_serve_embedded(struct engine *e, int control_fd, bool starts);
 /** api_serve_listeners() - accept from @listen_fds (borrowed, at most API_LISTENERS_MAX) until @stop_fd is readable or hangs up, then end idle connections and
  *  wait for the busy ones; for a peer that does not read its answer only some seconds. Callers are told apart by SO_PEERCRED. Return: 0 or -errno. */
 int api_serve_listeners(struct engine *e, const int *listen_fds, size_t n, int stop_fd);

@@ -14,6 +14,7 @@ struct cli_embedded {
 	 *  cannot start sends one struct err over the pair before it leaves. Its end of file ends the engine. */
 	int (*start)(void *ctx, int *ret_control_fd, struct err *err);
 	void *ctx;
+	bool *ret_seen; /* set when the engine's last answer came after everything that the command did: its end is nobody's wait */
 };
 
 /** cli_main() - run one command. Return: the exit code. @embedded: NULL when there is none. */

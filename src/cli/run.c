@@ -158,8 +158,12 @@ static int run_attached(struct cli *cli, const struct container_options *o, cons
 	fault_mark("cli.run.attached");
 	int code = post_start(cli, id);
 	fault_mark("cli.run.started");
-	if (code == 0)
-		return attach_finish(s);
+	if (code == 0) {
+		code = attach_finish(s);
+		if (s->exited && cli->embedded) /* told when the row, or its absence, is there for all */
+			*cli->embedded->ret_seen = true;
+		return code;
+	}
 	if (o->rm)
 		wait_removed(s);
 	return code;

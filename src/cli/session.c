@@ -282,6 +282,7 @@ int session_run(struct session *s, int *ret_code, struct err *err)
 	side_done(&p->side);
 	if (r == 0) {
 		r = p->end < 0 ? SESSION_EXITED : p->end;
+		s->exited = r == SESSION_EXITED && p->waited;
 		*ret_code = p->code;
 	}
 	return r;

@@ -29,6 +29,7 @@ struct session {
 	struct http_conn *stream; /* owned; upgraded */
 	struct http_conn *wait;   /* owned; the head of the answer has been read; NULL: the stream's end is the end */
 	struct signals signals;
+	bool exited;              /* after session_run(): the wait was answered */
 };
 #define SESSION_INIT {.signals = SIGNALS_INIT}
 

@@ -52,6 +52,8 @@ int engine_log_defaults_check(const char *driver, const struct json *opts, struc
 int engine_open(const struct engine_config *cfg, struct engine **ret, struct err *err);
 /** engine_settle() - wait for what is under way (reaping): after it nothing that a command did is still to be seen. engine_close() implies it. */
 void engine_settle(struct engine *e);
+/** engine_expect_start() - a start is about to be asked for: spawn a monitor for it beside what comes before. Blocks for the spawn. */
+void engine_expect_start(struct engine *e);
 /** engine_tidy() - delete what removals put aside (trash.c). When nobody waits; engine_close() does it, too. */
 void engine_tidy(struct engine *e);
 /** engine_tidier() - engine_tidy() whenever something was put aside, by this process or another one on the same state, until @stop_fd is readable. For a

@@ -256,7 +256,7 @@ int link_env(struct engine *e, char ***env);
 int link_spawn(struct engine *e, const char *id, pid_t *ret_pid, struct err *err);
 /** spare_make() - spawn @id's monitor in advance unless there is one already. Blocks for the spawn: call it behind the client's answer. */
 void spare_make(struct engine *e, const char *id);
-/** spare_take() - the monitor that was made for @id, as link_spawn() returns one. Return: socket, -ENOENT: there is none. */
+/** spare_take() - the monitor that was made for @id or for anybody, as link_spawn() returns one. Return: socket, -ENOENT: there is none. */
 int spare_take(struct engine *e, const char *id, pid_t *ret_pid);
 /** spare_drop() - @id's (any: NULL) is not needed. */
 void spare_drop(struct engine *e, const char *id);

@@ -43,7 +43,10 @@ int link_spawn(struct engine *e, const char *id, pid_t *ret_pid, struct err *err
 	int sp[2];
 	if (!path || link_env(e, &env) < 0)
 		return err_oom(err);
-	memcpy(short_id, id, ID_SHORT_LEN);
+	if (id[0])
+		memcpy(short_id, id, ID_SHORT_LEN);
+	else
+		memset(short_id, '-', ID_SHORT_LEN); /* room for it (monitor.h, "title") */
 	short_id[ID_SHORT_LEN] = '\0';
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sp) < 0)
 		return err_sys(err, -errno, "a socket for the monitor");

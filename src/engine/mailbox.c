@@ -173,9 +173,14 @@ void mailbox_post(struct engine *e, const char *tenant, const char *text)
 		safe_close(fd);
 		return;
 	}
-	_cleanup_close_ int sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	for (struct dirent *de; sock >= 0 && (de = readdir(d));)
-		if (de->d_name[0] != '.' && !is_own(e, de->d_name))
+	_cleanup_close_ int sock = -EBADF; /* usually nobody is there */
+	for (struct dirent *de; (de = readdir(d));) {
+		if (de->d_name[0] == '.' || is_own(e, de->d_name))
+			continue;
+		if (sock < 0)
+			sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		if (sock >= 0)
 			send_to(sock, fd, de->d_name, &msg);
+	}
 	(void) closedir(d);
 }

@@ -10,7 +10,7 @@
 #include "base/fault.h"
 #include "engine/events.h"
 #include "engine/internal.h"
-#include "engine/networking.h"
+#include "network/network.h"
 
 static int delete_rows(struct engine *e, const struct container *c, bool volumes, char ***ret_orphans, struct err *err)
 {
@@ -18,8 +18,8 @@ static int delete_rows(struct engine *e, const struct container *c, bool volumes
 	int rc = db_begin(e->db, err);
 	if (rc < 0)
 		return rc;
-	rc = volumes_detach(e, c, &anonymous, err);
-	rc = rc < 0 ? rc : endpoints_remove(e->networks, c->id, err);
+	rc = network_forget(e->networks, c->id, err); /* it may be up: of a run that ends with its container, or of a start that was cut off */
+	rc = rc < 0 ? rc : volumes_detach(e, c, &anonymous, err);
 	rc = rc < 0 ? rc : labels_release(e, c, err);
 	rc = rc < 0 ? rc : container_delete(e, c, err);
 	rc = rc < 0 ? rc : idrange_release(e->ids, c->idmap, err);
@@ -52,8 +52,7 @@ static int remove_files(struct engine *e, const char *id)
 int remove_locked(struct engine *e, struct container *c, bool volumes, struct err *err)
 {
 	_cleanup_strv_ char **orphans = NULL;
-	int rc = networking_down(e, c, err); /* of a start that was cut off; else there is nothing */
-	rc = rc < 0 ? rc : delete_rows(e, c, volumes, &orphans, err);
+	int rc = delete_rows(e, c, volumes, &orphans, err);
 	if (rc < 0)
 		return err_wrap(err, "removing container %.12s", c->id);
 	fault_mark("engine.remove.committed");

@@ -19,13 +19,19 @@
 
 enum { SEQ_SETUP = 1, SEQ_ATTACH, SEQ_START, SEQ_HEALTH };
 
+/* A host's file system that is mounted in a container has to be free when the caller hears of its end. */
+static bool is_shed(const struct container_request *r)
+{
+	return r->auto_remove && r->n_mounts == 0 && !r->volumes_from && !runtime_is_foreign(r);
+}
+
 static int fill_setup(struct engine *e, const struct container *c, struct monitor_setup *s, struct err *err)
 {
 	const struct container_request *r = c->req;
 	*s = (struct monitor_setup){0};
 	memcpy(s->id, c->id, sizeof(s->id));
 	s->flags = (r->tty ? MONITOR_TTY : 0) | (r->open_stdin ? MONITOR_OPEN_STDIN : 0) | (r->stdin_once ? MONITOR_STDIN_ONCE : 0) |
-		   (runtime_is_foreign(r) ? MONITOR_FOREIGN : 0);
+		   (runtime_is_foreign(r) ? MONITOR_FOREIGN : 0) | (is_shed(r) ? MONITOR_SHED : 0);
 	log_setup(r, s);
 	cgroup_path_of(c, s->cgroup_path);
 	(void) str_copy(s->fail_step, sizeof(s->fail_step), getenv("COFFER_FAIL_STEP") ?: ""); /* too long names no step */

@@ -188,14 +188,16 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	cgroup_path_of(c, cgroup);
 	rc = rc < 0 ? rc : fault_point("engine.reap.facts", err);
 	naming_forget(e, c);
-	rc = rc < 0 ? rc : networking_down(e, c, err);
-	rc = rc < 0 ? rc : fault_point("engine.reap.network", err);
+	bool goes = c->req->auto_remove && !(dir >= 0 && faccessat(dir, KEEP_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
+	if (!goes) { /* else with its rows */
+		rc = rc < 0 ? rc : networking_down(e, c, err);
+		rc = rc < 0 ? rc : fault_point("engine.reap.network", err);
+	}
 	rc = rc < 0 ? rc : sandbox_cleanup(cgroup, err);
 	rc = rc < 0 ? rc : fault_point("engine.reap.cgroups", err);
 	if (rc < 0)
 		return err_wrap(err, "cleaning up container %.12s", c->id);
 	int code = c->exit_code;
-	bool goes = c->req->auto_remove && !(dir >= 0 && faccessat(dir, KEEP_MARK, F_OK, AT_SYMLINK_NOFOLLOW) == 0);
 	if (!goes) {
 		health_keep(e, c, dir);
 		rc = save_end(e, c, dir < 0, &restart, err);
@@ -210,11 +212,15 @@ int reap_locked(struct engine *e, struct container *c, struct err *err)
 	fault_mark("engine.reap.bundle");
 	tell_end(e, c);
 	networking_tell(e, c, "disconnect");
-	wait_notify_exit(e, c->id, code);
-	restart_hand_over(e, c, restart);
-	if (!goes)
+	if (!goes) {
+		wait_notify_exit(e, c->id, code);
+		restart_hand_over(e, c, restart);
 		return 0;
+	}
+	wait_keep_code(e, c->id, code);
 	rc = remove_locked(e, c, /* volumes= */ true, err);
+	if (rc < 0)
+		wait_notify_exit(e, c->id, code); /* else its removal says it: what it published is free by then */
 	return rc < 0 ? rc : 1;
 }
 

@@ -390,12 +390,37 @@ int nft_table_version(int sock, uint8_t family, const char *table, uint32_t *ret
 	return 0;
 }
 
-int nft_count_rules(int sock, uint8_t family, const char *table)
+struct uses {
+	const char *table;
+	int chains;
+	uint32_t sum;
+};
+
+static int add_uses(void *ctx, const struct nlmsghdr *h)
 {
-	struct count c = {0};
-	int r = look(sock, family, table, NULL);
-	r = r < 0 ? r : dump_rules(sock, family, table, NULL, &c);
-	return r < 0 ? r : c.n;
+	struct uses *u = ctx;
+	size_t len, name_len, left = h->nlmsg_len - NLMSG_SPACE(sizeof(struct nfgenmsg));
+	const char *attrs = (const char *) h + NLMSG_SPACE(sizeof(struct nfgenmsg)), *table = nl_attr_find(attrs, left, NFTA_CHAIN_TABLE, &name_len);
+	uint32_t be = 0;
+	if (h->nlmsg_type != TYPE(NFT_MSG_NEWCHAIN) || !table || name_len != strlen(u->table) + 1 || memcmp(table, u->table, name_len) != 0)
+		return 0; /* not every kernel leaves other tables' chains out */
+	const void *use = nl_attr_find(attrs, left, NFTA_CHAIN_USE, &len);
+	if (use && len == sizeof(be))
+		memcpy(&be, use, sizeof(be));
+	u->chains++;
+	u->sum += ntohl(be);
+	return 0;
+}
+
+int nft_count_uses(int sock, uint8_t family, const char *table)
+{
+	_cleanup_nl_buf_ struct nl_buf b = NL_BUF_INIT;
+	const struct nfgenmsg g = {.nfgen_family = family, .version = NFNETLINK_V0};
+	struct uses u = {.table = table};
+	nl_begin(&b, TYPE(NFT_MSG_GETCHAIN), NLM_F_DUMP, &g, sizeof(g));
+	nl_put_str(&b, NFTA_CHAIN_TABLE, table);
+	int r = nl_dump(sock, &b, add_uses, &u);
+	return r < 0 ? r : u.chains + (int) u.sum;
 }
 
 int nft_find_rules(int sock, uint8_t family, const char *table, const char *chain, const char *mark, uint64_t *ret_first)

@@ -102,9 +102,9 @@ int nft_open(void);
 int nft_commit(int sock, struct nft_batch *n);
 /** nft_table_version() - Return: 0 with *@ret (0: none), -ENOENT, -errno. */
 int nft_table_version(int sock, uint8_t family, const char *table, uint32_t *ret);
-/** nft_count_rules() - rules of @table. Return: number; -ENOENT no such table; -errno. */
-int nft_count_rules(int sock, uint8_t family, const char *table);
-/** nft_count_elements() - in @set. Return as nft_count_rules(). */
+/** nft_count_uses() - chains of @table, and what they count: each rule in one, each jump to one. Without having the rules told. Return: number; -errno. */
+int nft_count_uses(int sock, uint8_t family, const char *table);
+/** nft_count_elements() - in @set. Return: number; -ENOENT no such table; -errno. */
 int nft_count_elements(int sock, uint8_t family, const char *table, const char *set);
 /** nft_find_rules() - rules of @chain whose user data is @mark (see nft_mark): *@ret_first handle of one. Return: their number; -errno. */
 int nft_find_rules(int sock, uint8_t family, const char *table, const char *chain, const char *mark, uint64_t *ret_first);

@@ -155,6 +155,8 @@ static int handle_setup(struct request *q, struct err *err)
 	for (size_t i = 0; i < ARRAY_LEN(stale); i++)
 		(void) unlinkat(m->bundle_fd, stale[i], 0); /* of an earlier run; usually missing */
 	process_init(&m->container, m, "", s.flags);
+	if (m->ops->title)
+		memcpy(m->ops->title, s.id, ID_SHORT_LEN);
 	r = conn_listen(m, err);
 	if (r < 0) {
 		m->bundle_fd = safe_close(m->bundle_fd); /* no setup: a START that follows is refused */

@@ -115,6 +115,7 @@ struct process {
 	struct loop_source creator; /* creator.fd owned: pidfd */
 	struct loop_source report;  /* report.fd owned */
 	struct loop_source init;    /* init.fd owned: pidfd of the process itself */
+	int mounts_fd; /* owned; init's mount namespace, so that init need not take it apart before its end is seen; -EBADF */
 	pid_t creator_pid, pid;
 	struct conn *start_conn; /* who awaits the reply to START or EXEC; NULL: gone */
 	uint32_t start_seq;

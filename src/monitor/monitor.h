@@ -44,6 +44,7 @@ struct monitor_ops {
 	/** kill_session() - SIGKILL to @leader, its descendants, and every process of the cgroup in its session. May be NULL. */
 	void (*kill_session)(const char *cgroup_path, pid_t leader);
 	void *ctx;
+	char *title; /* what ps shows: the short id is written there once it is known; as many bytes, or NULL */
 };
 
 /** monitor_run() - be the monitor, its first connection being @sock (owned). Return: the exit status of the program; does not return when it

@@ -77,6 +77,7 @@ enum monitor_flags {
 	MONITOR_LOG = 8,         /* log into logdir: json.log, json.log.1, ...; see monitor/log.h */
 	MONITOR_LOG_LOCAL = 32,  /* local.log in place of that */
 	MONITOR_LOG_COMPRESS = 64, /* what was rotated */
+	MONITOR_SHED = 128,      /* its mounts may outlive it for a moment: nothing of the host's is among them, and nobody mounts its writable layer again */
 };
 
 /* Behind it: the JSON object that every record of json.log carries, if any. */

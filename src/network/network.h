@@ -162,6 +162,8 @@ void network_plan_done(struct network_plan *p);
 int network_up(struct network_room *r, const char *container, const struct port *ports, size_t n_ports, struct network_plan *ret, struct err *err);
 /** network_down() - take back what network_up() did. Fine when there is nothing. */
 int network_down(struct network_room *r, const char *container, struct err *err);
+/** network_forget() - network_down() and endpoints_remove() of a container that goes, inside the caller's transaction: one commit for both. */
+int network_forget(struct network_room *r, const char *container, struct err *err);
 /** network_plug() - one more network for a running container. @netns_fd: its network namespace. @p: as endpoint_add() left it; filled in. */
 int network_plug(struct network_room *r, int netns_fd, struct endpoint *p, struct err *err);
 /** network_unplug() - the interface goes at once, ports that led there lead to another network of the container, if there is one; the row is the caller's to remove.

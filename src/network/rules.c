@@ -193,16 +193,31 @@ static void build(struct nft_batch *n, const char *table, const char *ports, uin
 static uint32_t version_of(const char *table, const char *ports)
 {
 	_cleanup_nft_ struct nft_batch n = NFT_BATCH_INIT;
-	uint32_t h = 2166136261u; /* FNV-1a */
+	uint64_t h = 14695981039346656037u; /* FNV-1a, by words: netlink's messages are whole ones, and this is on the way of a start */
 	build(&n, table, ports, 0);
-	for (size_t i = 0; i < n.b.len; i++)
-		h = (h ^ (uint8_t) n.b.p[i]) * 16777619u;
-	return h ?: 1;
+	for (size_t i = 0; i + sizeof(uint32_t) <= n.b.len; i += sizeof(uint32_t)) {
+		uint32_t word;
+		memcpy(&word, n.b.p + i, sizeof(word));
+		h = (h ^ word) * 1099511628211u;
+	}
+	return (uint32_t) (h ^ h >> 32) ?: 1;
 }
 
 void rules_build(struct nft_batch *n, const char *table, const char *ports)
 {
 	build(n, table, ports, version_of(table, ports));
+}
+
+/* What nft_count_uses() says of a table that is whole. */
+static int uses_of(size_t t)
+{
+	int n = (int) (tables[t].n_chains + tables[t].n_rules) + (tables[t].family == NFPROTO_BRIDGE) /* put_port_rule() */;
+	for (size_t i = 0; i < tables[t].n_rules; i++)
+		for (size_t k = 0; k < tables[t].rules[i].n; k++) {
+			const struct nft_expr *x = &tables[t].rules[i].exprs[k];
+			n += x->kind == NFT_VERDICT && x->a == (uint32_t) NFT_JUMP;
+		}
+	return n;
 }
 
 int rules_are_whole(int sock, const char *table, const char *ports)
@@ -211,10 +226,10 @@ int rules_are_whole(int sock, const char *table, const char *ports)
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++) {
 		uint32_t version = 0;
 		int n = nft_table_version(sock, tables[t].family, table, &version);
-		n = n < 0 ? n : nft_count_rules(sock, tables[t].family, table);
+		n = n < 0 || version != wanted ? n : nft_count_uses(sock, tables[t].family, table);
 		if (n < 0 && n != -ENOENT)
 			return n;
-		if (version != wanted || n != (int) tables[t].n_rules + (tables[t].family == NFPROTO_BRIDGE))
+		if (n != uses_of(t))
 			return 0;
 	}
 	return 1;

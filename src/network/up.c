@@ -445,7 +445,8 @@ static void forget_neighbours(struct network_room *r, const struct endpoint *p)
 	(void) pthread_mutex_unlock(&r->lock);
 }
 
-static int take_back(struct network_room *r, struct network_plan *p, struct err *err)
+/* @clear: what becomes of the rows. */
+static int take_back(struct network_room *r, struct network_plan *p, int (*clear)(struct network_room *r, const struct network_plan *p, struct err *err), struct err *err)
 {
 	_cleanup_nft_ struct nft_batch b = NFT_BATCH_INIT;
 	int rc = 0;
@@ -457,7 +458,7 @@ static int take_back(struct network_room *r, struct network_plan *p, struct err 
 	for (size_t i = 0; i < p->n; i++)
 		if (p->endpoints[i].up)
 			forget_neighbours(r, &p->endpoints[i]);
-	rc = clear_rows(r, p, err);
+	rc = clear(r, p, err);
 	return rc < 0 ? rc : commit_removal(r, &b, err);
 }
 
@@ -479,13 +480,32 @@ int network_down(struct network_room *r, const char *container, struct err *err)
 	rc = db_begin(r->db, err);
 	if (rc < 0)
 		return rc;
-	rc = take_back(r, &p, err);
+	rc = take_back(r, &p, clear_rows, err);
 	rc = rc < 0 ? rc : fault_point("network.down.rules", err);
 	if (rc < 0) {
 		db_rollback(r->db);
 		return rc;
 	}
 	return db_commit(r->db, err);
+}
+
+static int delete_rows(struct network_room *r, const struct network_plan *p, struct err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; rc >= 0 && i < p->n; i++)
+		rc = p->endpoints[i].up ? bridge_leave(r, p->endpoints[i].network, p->endpoints[i].i.bridge, err) : 0;
+	return rc < 0 || p->n == 0 ? rc : endpoints_remove(r, p->endpoints[0].container, err);
+}
+
+int network_forget(struct network_room *r, const char *container, struct err *err)
+{
+	_cleanup_network_plan_ struct network_plan p = {0};
+	int rc = endpoints_of(r, container, &p.endpoints, &p.n, err);
+	rc = rc < 0 || p.n == 0 ? rc : ports_of(r, container, &p.ports, &p.n_ports, err);
+	if (rc < 0 || !any_up(&p))
+		return rc < 0 ? rc : delete_rows(r, &p, err);
+	rc = take_back(r, &p, delete_rows, err);
+	return rc < 0 ? rc : fault_point("network.down.rules", err);
 }
 
 /* One of several */

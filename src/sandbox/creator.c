@@ -171,7 +171,6 @@ static const struct step clone_steps[] = {
 	STEP("child-attributes", "process attributes", attributes_after),
 	STEP("rdt", "resource director", rdt_apply),
 	STEP("maps-done", "init", handover_maps),
-	STEP("interfaces", "network", interfaces_make), /* beside init */
 };
 static const struct step mount_steps[] = {
 	STEP("rootfs", "root filesystem", rootfs_build),
@@ -180,6 +179,8 @@ static const struct step mount_steps[] = {
 static const struct step handover_steps[] = {
 	STEP("net-devices-move", "network devices", netdevices_move),
 	STEP("handover", "init", handover_send),
+	STEP("interfaces", "network", interfaces_make), /* beside init, which mounts meanwhile */
+	STEP("all-done", "init", handover_done),
 };
 
 #define RUN(t) steps_run(t, ARRAY_LEN(t), s, s->fail_step, s->trace_fd, err)

@@ -25,20 +25,42 @@ static int *slot(struct sandbox *s, size_t i)
 	return NULL;
 }
 
+static int tell(struct sandbox *s, const char *byte, struct err *err)
+{
+	int r = send_fds(s->sync[0], byte, 1, NULL, 0);
+	return r < 0 ? err_sys(err, r, "telling init") : 0;
+}
+
+static int await(struct sandbox *s, const char *what, struct err *err)
+{
+	char c;
+	ssize_t n = read_full(s->sync[1], &c, 1);
+	if (n == 0)
+		_exit(1); /* the creator has failed and said why */
+	return n < 0 ? err_sys(err, (int) n, "waiting for %s", what) : 0;
+}
+
 int handover_maps(struct sandbox *s, struct err *err)
 {
-	int r = send_fds(s->sync[0], "m", 1, NULL, 0);
-	return r < 0 ? err_sys(err, r, "telling init") : 0;
+	return tell(s, "m", err);
 }
 
 int handover_await_maps(struct sandbox *s, struct err *err)
 {
-	char c;
 	s->sync[0] = safe_close(s->sync[0]);
-	ssize_t n = read_full(s->sync[1], &c, 1);
-	if (n == 0)
-		_exit(1); /* the creator has failed and said why */
-	return n < 0 ? err_sys(err, (int) n, "waiting for the id maps") : 0;
+	return await(s, "the id maps", err);
+}
+
+int handover_done(struct sandbox *s, struct err *err)
+{
+	return tell(s, "d", err);
+}
+
+int handover_await_done(struct sandbox *s, struct err *err)
+{
+	int r = await(s, "the network", err);
+	s->sync[1] = safe_close(s->sync[1]);
+	return r;
 }
 
 int handover_send(struct sandbox *s, struct err *err)
@@ -76,6 +98,5 @@ int handover_receive(struct sandbox *s, struct err *err)
 			*to = fds[k];
 		}
 	} while (h.more);
-	s->sync[1] = safe_close(s->sync[1]);
 	return 0;
 }

@@ -191,6 +191,7 @@ const struct step init_steps[] = {
 	STEP("mounts", "mounting", mounts_attach),
 	STEP("private-proc", "private procfs", mounts_proc),
 	STEP("devices", "devices", dev_populate),
+	STEP("await-all", "waiting for the network", handover_await_done),
 	STEP("interfaces-up", "network", interfaces_settle),
 	STEP("sysctl", "sysctls", sysctl_apply),
 	STEP("userns-lock", "locking nested user namespaces", sysctl_lock_userns),

@@ -217,15 +217,14 @@ static const struct step first_steps[] = {
 static int step_receive(struct build *b, struct err *err)
 {
 	struct sandbox *s = &b->s;
-	int sync = s->sync[1] < 0 ? -EBADF : fcntl(s->sync[1], F_DUPFD_CLOEXEC, 3); /* handover_receive() closes it */
 	int r = handover_receive(s, err);
 	if (r == 0 && b->a->kind == VIEW_LAYERS) {
 		char c;
 		size_t n = 1;
-		if (recv_fds(sync, &c, 1, &b->upper, &n) != 1 || n != 1)
+		if (recv_fds(s->sync[1], &c, 1, &b->upper, &n) != 1 || n != 1)
 			r = err_set(err, ERR_SYSTEM, "no layer came");
 	}
-	safe_close(sync);
+	s->sync[1] = safe_close(s->sync[1]);
 	return r;
 }
 

@@ -71,6 +71,11 @@ struct image_store *engine_images(struct engine *e)
 	return NULL;
 }
 
+void engine_expect_start(struct engine *e)
+{
+	fail_msg("nothing was said of a start");
+}
+
 int engine_platform_check(const char *platform, struct err *err)
 {
 	return str_eq(platform, "linux/other") ? err_set(err, ERR_UNSUPPORTED, "platform") : 0;
@@ -690,7 +695,7 @@ struct rig {
 static void *serve_main(void *arg)
 {
 	struct rig *g = arg;
-	g->result = api_serve_embedded(NULL, g->theirs);
+	g->result = api_serve_embedded(NULL, g->theirs, /* starts= */ false);
 	return NULL;
 }
 

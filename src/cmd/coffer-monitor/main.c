@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/id.h"
 #include "base/str.h"
 #include "monitor/monitor.h"
 #include "sandbox/foreign.h"
@@ -56,8 +57,9 @@ static int list_steps(void)
 
 int main(int argc, char **argv)
 {
-	static const struct monitor_ops ops = {.create = create, .exec = exec, .oom_killed = sandbox_oom_killed, .is_paused = sandbox_frozen,
-					     .kill_session = sandbox_kill_session};
+	struct monitor_ops ops = {.create = create, .exec = exec, .oom_killed = sandbox_oom_killed, .is_paused = sandbox_frozen,
+				  .kill_session = sandbox_kill_session,
+				  .title = argc == 2 && strlen(argv[1]) == ID_SHORT_LEN ? argv[1] : NULL};
 	static const char usage[] = "coffer-monitor: started by the engine, not by hand: descriptor 3 is no control socket\n";
 	fault_init();
 	if (argc == 2 && str_eq(argv[1], "--list-steps"))

@@ -6,12 +6,13 @@
  *     start: fork  ----------------------->  open state; on failure: one struct err over the control socket, exit
  *     'c' + one end of a stream  --------->  a thread serves HTTP on it
  *     close(control)  -------------------->  answers what is under way, reaps
- *     read(done)      <--------------------  one byte: its verdict; closing the state is nobody's wait
+ *     read(done)      <--------------------  one byte: its verdict; closing the state is nobody's wait, nor is the verdict where the last answer said it all
  * `coffer reap ID` is for the monitor: the engine's share of a container's end when nobody waited for it. `coffer restart-wait ID` is for the engine: the
  * process that waits for the delay of a restart policy when there is no daemon.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
@@ -33,6 +34,8 @@
 struct child {
 	pid_t pid; /* 0: not started */
 	int done;  /* owned; read end: the engine's verdict, or EOF when it died */
+	bool starts; /* the command starts a container */
+	bool seen; /* by the command: all that the verdict could tell */
 };
 
 static int open_engine(struct engine **ret, struct err *err)
@@ -46,18 +49,19 @@ static int open_engine(struct engine **ret, struct err *err)
 }
 
 /* The child's life. */
-static int serve(int control_fd, int done)
+static int serve(int control_fd, int done, bool starts)
 {
 	struct engine *e = NULL;
 	struct err err = {};
 	(void) setsid();
 	(void) signal(SIGPIPE, SIG_IGN);
 	(void) prctl(PR_SET_NAME, "coffer-engine");
+	(void) mallopt(M_ARENA_MAX, 1); /* three threads that hardly meet: an arena of its own is 128 MB mapped, trimmed and faulted in anew for each */
 	if (open_engine(&e, &err) < 0) {
 		(void) send(control_fd, &err, sizeof(err), MSG_NOSIGNAL); /* nobody there to hear it: then nobody asks */
 		return EXIT_ENGINE;
 	}
-	int r = api_serve_embedded(e, control_fd);
+	int r = api_serve_embedded(e, control_fd, starts);
 	if (r < 0)
 		log_error("the embedded engine's control socket: %s", strerrordesc_np(-r));
 	engine_settle(e);
@@ -91,7 +95,7 @@ static int start(void *ctx, int *ret_control_fd, struct err *err)
 	if (pid == 0) {
 		safe_close(pair[0]);
 		safe_close(done[0]);
-		_exit(serve(pair[1], done[1]));
+		_exit(serve(pair[1], done[1], c->starts));
 	}
 	safe_close(pair[1]);
 	safe_close(done[1]);
@@ -106,7 +110,7 @@ static int finish(const struct child *c, int code)
 {
 	int status = 0;
 	unsigned char verdict;
-	if (c->pid == 0)
+	if (c->pid == 0 || c->seen)
 		return code;
 	if (read_full(c->done, &verdict, 1) == 1)
 		return code == 0 ? verdict : code;
@@ -164,7 +168,7 @@ static int restart_wait(const char *id)
 int main(int argc, char **argv)
 {
 	struct child child = {};
-	struct cli_embedded embedded = {.start = start, .ctx = &child};
+	struct cli_embedded embedded = {.start = start, .ctx = &child, .ret_seen = &child.seen};
 	if (getenv("COFFER_DEBUG"))
 		log_set_level(LOG_LEVEL_DEBUG);
 	fault_init();
@@ -174,5 +178,6 @@ int main(int argc, char **argv)
 		return reap(argv[2]);
 	if (argc == 3 && str_eq(argv[1], "restart-wait"))
 		return restart_wait(argv[2]);
+	child.starts = argc > 1 && (str_eq(argv[1], "run") || str_eq(argv[1], "start")); /* a hint: what it is wrong about costs a process */
 	return finish(&child, cli_main(argc, argv, &embedded));
 }
