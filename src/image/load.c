@@ -331,6 +331,7 @@ int load_commit(struct load *l, char ***ret_refs, struct err *err)
 		fault_mark("image.load.dropped");
 	}
 	if (r < 0) {
+		l->s->gc_wanted = true; /* what was moved already is in no row */
 		strv_freep(&refs);
 		return r;
 	}

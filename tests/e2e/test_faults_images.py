@@ -6,6 +6,7 @@ COFFER_FAULT_ROUNDS=200 makes the rounds as many; COFFER_FAULT_SEED repeats them
 """
 
 import contextlib
+import errno
 import os
 import random
 import subprocess
@@ -119,6 +120,27 @@ def embedded(op):
 
 faults.tests_of(Daemon, OPS, lambda op, point: point.startswith(OURS))
 faults.tests_of(Embedded, [embedded(op) for op in OPS if op.name in ("pull", "load", "commit", "image prune", "check")], lambda op, point: point.startswith(OURS))
+
+
+class Failing(ImageFaults):
+    def test_every_step_can_fail(self):
+        """A full disk at every step that can fail: the command says so, and the store is whole."""
+        refused = 0
+        for op in OPS:
+            for point in [p for p in self.points(op) if p.startswith(OURS)]:
+                with self.subTest(op=op.name, point=point):
+                    self.begin(op)
+                    self.page.arm(point, faults.FAIL, errno.ENOSPC)
+                    cli = self.launch(op)
+                    err = self.end(cli)
+                    self.page.disarm()
+                    if "No space left" in err:
+                        self.assertNotEqual(cli.returncode, 0)
+                        refused += 1
+                    else:
+                        self.assertEqual(cli.returncode != 0, op.fails, err)
+                    self.settle(op)
+        self.assertGreater(refused, 15)
 
 
 class Coverage(ImageFaults):
