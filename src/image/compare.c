@@ -389,7 +389,12 @@ static char *pop(struct strbuf *ways)
 int64_t tree_compare(const struct compare *c, struct err *err)
 {
 	struct walk w = {.c = c, .ways = STRBUF_INIT(WAYS_MAX), .a = malloc(BUF), .b = malloc(BUF)};
-	int r = w.a && w.b ? compare_dir(&w, "", err) : err_oom(err);
+	if (!w.a || !w.b) {
+		free(w.a);
+		free(w.b);
+		return err_oom(err);
+	}
+	int r = compare_dir(&w, "", err);
 	while (r >= 0 && w.ways.len > 0) {
 		_cleanup_free_ char *way = pop(&w.ways);
 		r = way ? compare_dir(&w, way, err) : err_oom(err);
