@@ -3,21 +3,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "codec/json.h"
+#include "registry/answers.h"
 #include "registry/internal.h"
 
-enum { ANSWER_MAX = 4 << 20, SECONDS = 60, RESULTS_MAX = 1000, TEXT_MAX = 4096 };
+enum { ANSWER_MAX = 4 << 20, SECONDS = 60 };
 #define HUB_INDEX "index.docker.io"
-
-void registry_results_done(struct registry_results *s)
-{
-	for (size_t i = 0; i < s->n; i++) {
-		free(s->v[i].name);
-		free(s->v[i].description);
-	}
-	free(s->v);
-	*s = (struct registry_results) {NULL};
-}
 
 /* "registry.example/team/x" is asked there for "team/x"; anything else is the hub's. */
 static void split_term(const char *term, char *host, size_t size, const char **ret_rest)
@@ -32,49 +22,6 @@ static void split_term(const char *term, char *host, size_t size, const char **r
 	(void) snprintf(host, size, "%.*s", (int) n, term);
 	if (str_eq(host, "docker.io"))
 		(void) str_copy(host, size, HUB_INDEX);
-}
-
-/* Text of strangers: one line of it at most so long. */
-static char *plain(const char *s)
-{
-	char *copy = strndup(s, TEXT_MAX);
-	for (char *p = copy; p && *p; p++)
-		if ((unsigned char) *p < 0x20 || *p == 0x7f)
-			*p = ' ';
-	return copy;
-}
-
-static int read_result(const struct json *v, struct registry_result *ret, struct err *err)
-{
-	const char *name = "", *description = "";
-	uint32_t stars = 0;
-	int r = json_read_str(v, "name", &name, err);
-	r = r < 0 ? r : json_read_str(v, "description", &description, err);
-	r = r < 0 ? r : json_read_u32(v, "star_count", &stars, err);
-	r = r < 0 ? r : json_read_bool(v, "is_official", &ret->official, err);
-	if (r < 0)
-		return r;
-	ret->stars = stars;
-	ret->name = plain(name);
-	ret->description = plain(description);
-	return ret->name && ret->description ? 0 : err_oom(err);
-}
-
-static int read_results(const char *text, size_t len, struct registry_results *s, struct err *err)
-{
-	_cleanup_json_ struct json *doc = NULL;
-	const struct json *list = NULL;
-	int r = json_parse(text, len, ANSWER_MAX, "the registry's answer", &doc, err);
-	r = r < 0 ? r : json_read_arr(doc, "results", &list, err);
-	if (r < 0)
-		return r;
-	size_t n = MIN(json_len(list), (size_t) RESULTS_MAX);
-	s->v = calloc(MAX(n, (size_t) 1), sizeof(*s->v));
-	if (!s->v)
-		return err_oom(err);
-	for (s->n = 0; r >= 0 && s->n < n; s->n++)
-		r = read_result(json_at(list, s->n), &s->v[s->n], err);
-	return r;
 }
 
 int registry_search(const struct registry_config *cfg, const char *term, unsigned limit, const struct registry_auth *auth, struct registry_results *ret, struct err *err)
@@ -104,7 +51,7 @@ int registry_search(const struct registry_config *cfg, const char *term, unsigne
 	else
 		r = MIN(status, 0);
 	r = r < 0 ? r : session_body(c, &body, err);
-	r = r < 0 ? r : read_results(body.s ? body.s : "", body.len, ret, err);
+	r = r < 0 ? r : registry_results_parse(body.s ? body.s : "", body.len, ret, err);
 	(void) registry_disconnect(c);
 	(void) registry_close(reg);
 	return r;

@@ -7,12 +7,10 @@
 #include <errno.h>
 
 #include "codec/digest.h"
-#include "codec/json.h"
+#include "registry/answers.h"
 #include "registry/internal.h"
 
-enum { PAYLOAD_MAX = 64 << 10, SIGNATURES_MAX = 64, REFERRERS_MAX = 16, SECONDS = 120 };
-#define PAYLOAD_TYPE "application/vnd.dev.cosign.simplesigning.v1+json"
-#define SIGNATURE_KEY "dev.cosignproject.cosign/signature"
+enum { REFERRERS_MAX = 16, SECONDS = 120 };
 
 void registry_signatures_done(struct registry_signatures *s)
 {
@@ -28,15 +26,13 @@ static int collect(void *ctx, const void *data, size_t n, struct err *err)
 {
 	struct strbuf *b = ctx;
 	strbuf_add(b, data, n);
-	return strbuf_err(b) ? err_set(err, ERR_QUOTA, "a payload of more than %d bytes", PAYLOAD_MAX) : 0;
+	return strbuf_err(b) ? err_set(err, ERR_QUOTA, "a payload of more than %d bytes", SIGNATURE_PAYLOAD_MAX) : 0;
 }
 
 static int fetch_payload(struct registry_conn *c, const char *digest, uint64_t size, struct strbuf *b, struct err *err)
 {
 	const struct registry_sink sink = {.write = collect, .ctx = b};
 	char hex[DIGEST_SHA256_HEX + 1];
-	if (!digest_is_valid(digest) || size == 0 || size > PAYLOAD_MAX)
-		return err_set(err, ERR_CORRUPT, "a payload without a digest, or of more than %d bytes", PAYLOAD_MAX);
 	int r = registry_blob(c, digest, size, 0, &sink, err);
 	if (r < 0)
 		return r;
@@ -56,32 +52,19 @@ static int add(struct registry_signatures *s, struct strbuf *payload, const char
 	return one.payload && one.signature ? 0 : err_oom(err);
 }
 
-/* One layer of a manifest of signatures; what is none is passed over. */
-static int read_layer(struct registry_conn *c, const struct json *layer, struct registry_signatures *s, struct err *err)
-{
-	_cleanup_strbuf_ struct strbuf payload = STRBUF_INIT(PAYLOAD_MAX);
-	const char *type = NULL, *digest = NULL, *signature = json_str(json_get(json_get(layer, "annotations"), SIGNATURE_KEY), NULL);
-	uint64_t size = 0;
-	int r = json_read_str(layer, "mediaType", &type, err);
-	if (r < 0 || !str_eq(type, PAYLOAD_TYPE) || str_empty(signature))
-		return r;
-	if (s->n >= SIGNATURES_MAX)
-		return err_set(err, ERR_QUOTA, "more than %d signatures", SIGNATURES_MAX);
-	r = json_read_str(layer, "digest", &digest, err);
-	r = r < 0 ? r : json_read_u64(layer, "size", &size, err);
-	r = r < 0 ? r : fetch_payload(c, digest, size, &payload, err);
-	return r < 0 ? r : add(s, &payload, signature, err);
-}
-
 static int read_manifest(struct registry_conn *c, const struct registry_document *d, struct registry_signatures *s, struct err *err)
 {
-	_cleanup_json_ struct json *doc = NULL;
-	const struct json *layers = NULL;
-	int r = json_parse(d->text, d->len, DOCUMENT_MAX, "manifest of signatures", &doc, err);
-	r = r < 0 ? r : json_read_arr(doc, "layers", &layers, err);
-	JSON_FOREACH(layer, i, layers)
-		r = r < 0 ? r : read_layer(c, layer, s, err);
-	return r < 0 ? r : (int) json_len(layers);
+	struct signature_layers found = {NULL};
+	int r = signature_layers_parse(d->text, d->len, &found, err);
+	if (r >= 0 && s->n + found.n > SIGNATURES_MAX)
+		r = err_set(err, ERR_QUOTA, "more than %d signatures", SIGNATURES_MAX);
+	for (size_t i = 0; r >= 0 && i < found.n; i++) {
+		_cleanup_strbuf_ struct strbuf payload = STRBUF_INIT(SIGNATURE_PAYLOAD_MAX);
+		r = fetch_payload(c, found.v[i].digest, found.v[i].size, &payload, err);
+		r = r < 0 ? r : add(s, &payload, found.v[i].signature, err);
+	}
+	signature_layers_done(&found);
+	return r;
 }
 
 /* A manifest by tag or digest. Return: 1 it was there, 0 it is not. */
@@ -98,7 +81,7 @@ static int read_from(struct registry_conn *c, const char *reference, struct regi
 	}
 	r = media_type_is_manifest(d.media_type) ? read_manifest(c, &d, s, err) : 0;
 	registry_document_done(&d);
-	return MIN(r, 1);
+	return r < 0 ? r : 1;
 }
 
 /* The manifests of an index of referrers; those that hold no signatures are passed over. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a registry says in its headers: challenges, addresses, base64. Nothing that is taken holds what a request line could be broken with. */
+/* What a registry says in its headers: challenges, addresses, base64; what it finds, and its manifests of signatures. Nothing that is taken holds what a request line could be broken with. */
 #include "base/base64.h"
+#include "registry/answers.h"
 #include "registry/challenge.h"
 #include "registry/registry.h"
 #include "registry/url.h"
@@ -20,6 +21,21 @@ static void try_url(const char *text)
 		assert(u.path[0] == '/' && str_is_plain(u.path));
 }
 
+static void try_answers(const char *text, size_t size)
+{
+	struct registry_results results;
+	struct signature_layers layers;
+	struct err err = {0};
+	if (registry_results_parse(text, size, &results, &err) >= 0)
+		for (size_t i = 0; i < results.n; i++)
+			assert(str_is_plain(results.v[i].name) && str_is_plain(results.v[i].description));
+	registry_results_done(&results);
+	if (signature_layers_parse(text, size, &layers, &err) >= 0)
+		for (size_t i = 0; i < layers.n; i++)
+			assert(digest_is_valid(layers.v[i].digest) && layers.v[i].size > 0 && layers.v[i].signature[0]);
+	signature_layers_done(&layers);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char text[16384];
@@ -33,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (challenge_parse(text, &c, &err) < 0)
 		assert(err.kind == ERR_CORRUPT);
 	try_url(text);
+	try_answers((const char *) data, size);
 	assert(registry_auth_parse(text, &a, NULL) >= 0);
 	registry_auth_done(&a);
 	return 0;
