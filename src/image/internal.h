@@ -184,6 +184,8 @@ void lower_find(const int *fds, size_t n, const char *path, bool want_fd, struct
 /** row_has_layer() / row_has_blob() - does an image of @tenant name it? What others have is no reason not to fetch (R24). Return: 1, 0, ERR_*. */
 int row_has_layer(struct image_store *s, const char *tenant, const char *chain, struct err *err);
 int row_has_blob(struct image_store *s, const char *tenant, const char *digest, struct err *err);
+/** row_has_pair() - was blob @blob unpacked to layer @chain once, whoever's it was? Return: the same. */
+int row_has_pair(struct image_store *s, const char *chain, const char *blob, struct err *err);
 
 /* Rows (rows.c). */
 int rows_migrate(struct db *db, struct err *err);

@@ -185,12 +185,23 @@ int layer_unpack(struct load *l, struct load_layer *layer, const struct load_lay
 	(void) pthread_mutex_lock(&l->lock);
 	if (!load_pending(l->layers, l->n_layers, p.id))
 		r = load_add_pending(&l->layers, &l->n_layers, &p, err);
-	else /* an import whose content this load has already */
+	else /* this load has it already, of an import or of another blob */
 		(void) safe_close(p.fs);
 	layer->wanted = false;
 	(void) pthread_cond_broadcast(&l->moved);
 	(void) pthread_mutex_unlock(&l->lock);
 	return r;
+}
+
+/* Has @layer's blob been unpacked to it before: by this load, or by one that a row tells of? A config and a manifest that say so of each other are no proof. Return: 1,
+ * 0, <0. */
+static int is_proven(struct load *l, const struct load_layer *layer, struct err *err)
+{
+	for (size_t i = 0; i < l->n_images; i++)
+		for (size_t k = 0; k < l->images[i].n_layers; k++)
+			if (str_eq(l->images[i].layers[k].chain, layer->chain) && str_eq(l->images[i].layers[k].blob, layer->blob))
+				return 1;
+	return row_has_pair(l->s, layer->chain, layer->blob, err);
 }
 
 int layer_find(struct load *l, struct load_layer *layer, const struct load_layer *below, size_t n, struct err *err)
@@ -199,6 +210,9 @@ int layer_find(struct load *l, struct load_layer *layer, const struct load_layer
 		return 0;
 	if (chain_id(n ? below[n - 1].chain : NULL, layer->diff_id, layer->chain) < 0)
 		return err_set(err, ERR_CORRUPT, "no chain id for %s", layer->diff_id);
+	int proven = is_proven(l, layer, err);
+	if (proven <= 0)
+		return proven;
 	const struct pending *p = load_pending(l->layers, l->n_layers, layer->chain);
 	if (p) {
 		layer->size = p->size;

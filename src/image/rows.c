@@ -102,6 +102,11 @@ int row_has_layer(struct image_store *s, const char *tenant, const char *chain, 
 	return has(s, "SELECT 1 FROM image_layer WHERE chain_id=?2 AND tenant=?1 LIMIT 1", tenant, chain, err);
 }
 
+int row_has_pair(struct image_store *s, const char *chain, const char *blob, struct err *err)
+{
+	return has(s, "SELECT 1 FROM image_layer WHERE chain_id=?1 AND blob=?2 LIMIT 1", chain, blob, err);
+}
+
 int row_has_blob(struct image_store *s, const char *tenant, const char *digest, struct err *err)
 {
 	return has(s, "SELECT 1 FROM image_layer WHERE blob=?2 AND tenant=?1 UNION ALL SELECT 1 FROM image WHERE tenant=?1 AND id=?2 LIMIT 1", tenant, digest, err);

@@ -306,6 +306,21 @@ class Archives(ImageTest):
         members[name] += b" "
         self.refuse(self.docker(members), name, "wrong digest")
 
+    def test_another_blob_for_a_layer_that_is_there(self):
+        """The store's layer stands for blobs that were unpacked to it, and for no others: they would be what the next push of an honest image sends."""
+        good = self.parts()
+        bad = dict(good, **{"l/layer.tar": tar(f("other"))})
+        self.tool("load", self.docker(good))
+        before = self.state()
+        for env in ({}, {"IMAGE_TOOL_TENANT": "a"}):
+            self.assertIn("wrong diff id", self.tool("load", self.docker(bad), check=False, env=env).err)
+        self.assertEqual(self.state(), before)
+        self.tool("load", self.docker(dict(good, **{"l/layer.tar": gzip.compress(good["l/layer.tar"], mtime=0)})))  # the same in another coding
+        self.tool("rm", "p:1")
+        twice = json.loads(good["manifest.json"])
+        twice.append(dict(twice[0], Layers=["other"], RepoTags=["p:2"]))
+        self.refuse(self.docker(dict(good, other=bad["l/layer.tar"], **{"manifest.json": json.dumps(twice).encode()})), "image 2", "wrong diff id")
+
     def test_layer_count(self):
         members = self.parts()
         manifest = json.loads(members["manifest.json"])
