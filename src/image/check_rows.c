@@ -201,14 +201,6 @@ int check_rows(struct check *k, struct err *err)
 
 /* Mending */
 
-static const struct image_row *row_of(const struct check *k, const char *id)
-{
-	for (size_t i = 0; i < k->n_images; i++)
-		if (str_eq(k->images[i].id, id))
-			return &k->images[i];
-	return NULL;
-}
-
 /* Which blob layer @n comes as: as the manifest says, else as a row did that told the right diff id. NULL: nobody knows. */
 static const char *blob_of(const struct image_row *i, const struct manifest *m, const struct image_config *c, size_t n)
 {
@@ -220,13 +212,13 @@ static const char *blob_of(const struct image_row *i, const struct manifest *m, 
 	return NULL;
 }
 
-/* The rows of every tenant's @i as its config and manifest want them. In a transaction. Return: 1; 0 it cannot be told what they should be; <0. */
+/* The rows of @i as its config and manifest want them. In a transaction. Return: 1; 0 it cannot be told what they should be; <0. */
 static int write_rows(struct check *k, const struct image_row *i, const struct image_config *c, const struct manifest *m, struct err *err)
 {
 	char below[DIGEST_TEXT_MAX] = "", chain[DIGEST_TEXT_MAX];
 	struct db *db = k->l.s->db;
 	size_t n_layers = strv_len(c->diff_ids);
-	int r = db_exec(db, err, "DELETE FROM image_layer WHERE image_id=?1", "s", i->id);
+	int r = db_exec(db, err, "DELETE FROM image_layer WHERE tenant=?1 AND image_id=?2", "ss", i->tenant, i->id);
 	for (size_t n = 0; r >= 0 && n < n_layers; n++) {
 		const char *blob = blob_of(i, m, c, n);
 		uint64_t size = 0;
@@ -234,23 +226,20 @@ static int write_rows(struct check *k, const struct image_row *i, const struct i
 			return 0;
 		memcpy(below, chain, sizeof(below));
 		(void) layer_read_size(k->l.s, chain, &size); /* one that is not there is told as missing */
-		r = db_exec(db, err, "INSERT INTO image_layer SELECT tenant,?1,?2,?3,?4,?5,?6 FROM image WHERE id=?1", "sisssi", i->id, (int64_t) n, c->diff_ids[n], chain, blob,
-			    (int64_t) size);
+		r = db_exec(db, err, "INSERT INTO image_layer SELECT ?1,?2,?3,?4,?5,?6,?7 WHERE EXISTS (SELECT 1 FROM image WHERE tenant=?1 AND id=?2)", "ssisssi", i->tenant, i->id,
+			    (int64_t) n, c->diff_ids[n], chain, blob, (int64_t) size);
 	}
 	if (r >= 0)
-		r = db_exec(db, err, "UPDATE image SET size=(SELECT coalesce(sum(size),0) FROM image_layer l WHERE l.tenant=image.tenant AND l.image_id=image.id) WHERE id=?1", "s",
-			    i->id);
+		r = db_exec(db, err, "UPDATE image SET size=(SELECT coalesce(sum(size),0) FROM image_layer l WHERE l.tenant=image.tenant AND l.image_id=image.id) WHERE tenant=?1 AND id=?2",
+			    "ss", i->tenant, i->id);
 	return r < 0 ? r : 1;
 }
 
-static int mend_wrong(struct check *k, struct image_flaw *f, struct err *err)
+/* Return: as write_rows(). */
+static int mend_rows_of(struct check *k, const struct image_row *i, const struct image_config *c, struct err *err)
 {
-	const struct image_row *i = row_of(k, f->object);
-	struct image_config *c = NULL;
 	struct manifest *m = NULL;
 	struct err bad;
-	if (!i || !is_good(k, i->id) || read_config(k, i, &c, &bad) < 0)
-		return 0;
 	/* a manifest that is not about this image would only mislead */
 	if (is_good(k, i->manifest) && read_manifest(k, i, &m, &bad) >= 0 && (!str_eq(m->config.digest, i->id) || m->n_layers != strv_len(c->diff_ids)))
 		m = manifest_free(m);
@@ -262,9 +251,29 @@ static int mend_wrong(struct check *k, struct image_flaw *f, struct err *err)
 		else
 			r = db_commit(k->l.s->db, err) < 0 ? -EIO : 1;
 	}
-	(void) image_config_free(c);
 	(void) manifest_free(m);
-	if (r > 0)
+	return r;
+}
+
+/* Of every tenant that has it: the same image by its id may have come to each by another manifest, with its layers in another coding. */
+static int mend_wrong(struct check *k, struct image_flaw *f, struct err *err)
+{
+	struct image_config *c = NULL;
+	struct err bad;
+	bool all = true;
+	int r = 0;
+	if (!is_good(k, f->object))
+		return 0;
+	for (size_t i = 0; r >= 0 && i < k->n_images; i++) {
+		if (!str_eq(k->images[i].id, f->object))
+			continue;
+		if (!c && read_config(k, &k->images[i], &c, &bad) < 0)
+			return 0;
+		r = mend_rows_of(k, &k->images[i], c, err);
+		all = all && r > 0;
+	}
+	(void) image_config_free(c);
+	if (r >= 0 && all)
 		f->outcome = OUTCOME_REPAIRED;
 	return MIN(r, 0);
 }

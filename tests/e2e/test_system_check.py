@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """system check: every flaw that a disk, a hand or a bug can make in the image store is found, attributed to its images, and repaired where that can be."""
 
+import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -374,6 +376,25 @@ class Checks:
         self.coffer("load", "-q", "-i", self.archives["one:1"])
         self.whole()
         self.assertEqual(self.query("SELECT * FROM image_layer ORDER BY 1,2,3"), rows)
+
+    def test_rows_of_a_tenant_that_has_it_in_another_coding(self):
+        """They are mended by what that tenant has, not by another's."""
+        _, _, blob = self.layer("one:1", 1)
+        with open(blob, "rb") as f:
+            packed = gzip.compress(f.read(), mtime=0)
+        name = "sha256:" + hashlib.sha256(packed).hexdigest()
+        with open(self.path("blobs", "sha256", name[7:]), "wb") as f:
+            f.write(packed)
+        (ident,), = self.query("SELECT image_id FROM image_ref WHERE name='docker.io/library/one'")
+        self.query("INSERT INTO image SELECT 'other', id, NULL, created_ns, size, loaded_ns FROM image WHERE id=?", ident)
+        self.query("INSERT INTO image_layer SELECT 'other', image_id, pos, diff_id, chain_id, CASE pos WHEN 1 THEN ? ELSE blob END, size FROM image_layer WHERE image_id=?", name, ident)
+        self.addCleanup(self.query, "DELETE FROM image WHERE tenant='other'")
+        self.addCleanup(self.query, "DELETE FROM image_layer WHERE tenant='other'")
+        self.whole()
+        before = self.query("SELECT * FROM image_layer ORDER BY 1,2,3")
+        self.query("UPDATE image_layer SET chain_id=? WHERE tenant='other' AND pos=1", "sha256:" + "1" * 64)
+        self.mended("row-wrong")
+        self.assertEqual(self.query("SELECT * FROM image_layer ORDER BY 1,2,3"), before)
 
     def test_rows_come_back_from_the_manifest(self):
         self.coffer("load", "-q", "-i", images.oci_archive([self.base, [Entry.file("rows", "r")]], "rows:1"))
