@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""P8 for the image store: kill -9 to the CLI, the daemon or engine, coffer-unpack and coffer-fetch at every step of pull, push, load, import, commit, rmi, prune
-and check; then rounds of many clients at once, on images with common layers, with somebody killed in each. `coffer system check` finds nothing afterwards.
+"""P8 for the image store: kill -9 at every step of what happens to it under the daemon (faults_images); then rounds of many clients at once, on images with common
+layers, by the daemon and by engines of commands, with somebody killed in each.
 
 COFFER_FAULT_ROUNDS=200 makes the rounds as many; COFFER_FAULT_SEED repeats them.
 """
 
 import contextlib
-import errno
 import os
 import random
 import subprocess
@@ -18,139 +17,18 @@ import daemon
 import faults
 import images
 import registries
-from faults import Op
+from faults_images import OPS, OURS, ImageFaults
 from images import Entry
 
 ROUNDS = int(os.environ.get("COFFER_FAULT_ROUNDS", "8"))
 SEED = int(os.environ.get("COFFER_FAULT_SEED", "0") or 0) or random.randrange(1 << 30)
-OURS = ("image.", "fetch.", "registry.")
-ALL = "self cli daemon unpack fetch"
-BEFORE = {
-    "two names": [("load", "-q", "-i", "ARCHIVE"), ("tag", "fresh", "fresh:second")],
-    "dangling": [("load", "-q", "-i", "ARCHIVE"), ("tag", "IMAGE", "fresh:latest")],
-    "pushable": [("load", "-q", "-i", "ARCHIVE"), ("tag", "fresh", "REGISTRY/pushROUND:1")],
-    "flawed": [("load", "-q", "-i", "ARCHIVE")],
-}
-OPS = [
-    Op("pull", "pull", "REGISTRY/fresh:1", victims=ALL),
-    Op("push", "push", "REGISTRY/pushROUND:1", before="pushable", victims="self cli daemon fetch"),
-    Op("load", "load", "-i", "ARCHIVE", victims="self cli daemon unpack"),
-    Op("import", "import", "ROOTFS", "fresh:latest", victims="self cli daemon unpack"),
-    Op("commit", "commit", "xx", "fresh:latest", before="exited", victims="self cli daemon unpack"),
-    Op("rmi", "rmi", "fresh", before="image", victims="self cli daemon"),
-    Op("untag", "rmi", "fresh:second", before="two names", victims="self cli daemon"),
-    Op("image prune", "image", "prune", "-f", before="dangling", victims="self cli daemon"),
-    Op("check", "system", "check", "--repair", before="flawed", victims="self cli daemon unpack", fails=True),
-]
-
-
-class ImageFaults(faults.FaultTest):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.reg = registries.Registry(cls.scratch)
-        cls.round_number = 0
-        cls.reg.push(images.docker_archive([images.busybox_entries(), [Entry.file("pulled", b"p" * 300000)], [Entry.file("more", "m")]], ["fresh:1"]), "fresh:1")
-        cls.rootfs = os.path.join(cls.scratch, "rootfs.tar")
-        with open(cls.rootfs, "wb") as f:
-            f.write(images.tar([Entry.dir("etc"), Entry.file("etc/imported", "i")]))
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.reg.close()
-        super().tearDownClass()
-
-    def argv(self, words):
-        more = {"REGISTRY": self.reg.name, "ROOTFS": self.rootfs, "ROUND": str(self.round_number)}
-        found = []
-        for w in super().argv(words):
-            for word, value in more.items():
-                w = w.replace(word, value)
-            found.append(w)
-        return found
-
-    def begin(self, op):
-        type(self).round_number += 1  # what was pushed once would not be sent again
-        for words in BEFORE.get(op.before, ()):
-            self.coffer(*self.argv(words))
-        super().begin(op)
-        if op.before == "flawed":
-            self.spoil()
-
-    def spoil(self):
-        (chain, blob), = self.query("SELECT chain_id, blob FROM image_layer l JOIN image_ref r ON r.image_id=l.image_id WHERE r.name='docker.io/library/fresh' AND l.pos=1")
-        os.chmod(os.path.join(self.root, "layers", chain[7:], "fs", "fresh"), 0o777)
-        (ident,), = self.query("SELECT image_id FROM image_ref WHERE name='docker.io/library/fresh'")
-        with open(os.path.join(self.root, "blobs", "sha256", ident[7:]), "a") as f:
-            f.write(" ")
-
-    def settle(self, op, point="", victim=""):
-        self.revive()
-        if self.EMBEDDED:  # the engine of a killed command ends by itself
-            self.assertTrue(coffer.wait_until(lambda: "coffer" not in self.engine_processes().values(), faults.PATIENCE), "an engine outlives its command")
-        elif not coffer.wait_until(lambda: not self.busy(), faults.PATIENCE, 0.002):
-            self.fail(f"the daemon still answers after {faults.PATIENCE} s")
-        if op.name == "check":
-            self.coffer("system", "check", "--repair", check=False)
-            self.coffer("load", "-q", "-i", self.archive)
-        r = self.coffer("system", "check", check=False)
-        self.assertEqual(r.code, 0, f"the store is not whole: {r}")
-        self.assertNotIn("not looked for", r.out)
-        names = {w for words in [op.argv, *BEFORE.get(op.before, ())] for w in self.argv(words) if w.startswith(self.reg.name)}
-        for name in ["fresh:latest", "fresh:second", *names]:
-            self.remove_image(name)
-        self.coffer("image", "prune", "-f")
-        if os.path.isdir(os.path.join(self.root, "partial", "local")):
-            self.assertEqual(os.listdir(os.path.join(self.root, "partial", "local")), [])
-        super().settle(op, point, victim)
 
 
 class Daemon(ImageFaults):
     pass
 
 
-class Embedded(ImageFaults):
-    EMBEDDED = True
-
-
-def embedded(op):
-    victims = [v for v in op.victims if v != "daemon"] + ["engine"]
-    return Op(op.name, *op.argv, before=op.before, victims=" ".join(victims), fails=op.fails)
-
-
 faults.tests_of(Daemon, OPS, lambda op, point: point.startswith(OURS))
-faults.tests_of(Embedded, [embedded(op) for op in OPS if op.name in ("pull", "load", "commit", "image prune", "check")], lambda op, point: point.startswith(OURS))
-
-
-class Failing(ImageFaults):
-    def test_every_step_can_fail(self):
-        """A full disk at every step that can fail: the command says so, and the store is whole."""
-        refused = 0
-        for op in OPS:
-            for point in [p for p in self.points(op) if p.startswith(OURS)]:
-                with self.subTest(op=op.name, point=point):
-                    self.begin(op)
-                    self.page.arm(point, faults.FAIL, errno.ENOSPC)
-                    cli = self.launch(op)
-                    err = self.end(cli)
-                    self.page.disarm()
-                    if "No space left" in err:
-                        self.assertNotEqual(cli.returncode, 0)
-                        refused += 1
-                    else:
-                        self.assertEqual(cli.returncode != 0, op.fails, err)
-                    self.settle(op)
-        self.assertGreater(refused, 15)
-
-
-class Coverage(ImageFaults):
-    def test_every_point_is_passed_by_an_operation(self):
-        """Whoever adds a point of the image store adds an operation that comes there."""
-        listed = {p for p in subprocess.run([self.stage.coffer, "--list-fault-points"], capture_output=True, text=True, timeout=20, check=True).stdout.split() if p.startswith(OURS)}
-        for op in OPS:
-            self.points(op)
-        self.assertEqual(sorted(listed - self.passed), [])
-        self.assertEqual(sorted(p for p in self.passed - listed if p.startswith(OURS)), [])
 
 
 def overlapping():

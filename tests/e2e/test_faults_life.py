@@ -25,7 +25,7 @@ class Coverage(faults_network.NetworkFaultTest):
     def test_every_point_is_passed_by_an_operation(self):
         """Whoever adds a point adds an operation that comes there (faults.py), or says here who else tries it."""
         elsewhere = {"monitor.reaper", "monitor.leave"}  # test_faults_embedded: the daemon reaps by itself
-        images = ("image.", "fetch.", "registry.")  # test_faults_images
+        images = ("image.", "fetch.", "registry.")  # test_faults_images_failing
         listed = self.listed()
         self.assertGreater(len(listed), 100)
         for op in [faults.RUN, *faults.LIFE, *faults.FILES, *faults.AFTERWARDS, *faults.IMAGES, *faults_network.NETWORK]:
