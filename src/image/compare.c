@@ -27,12 +27,12 @@ struct walk {
 	const struct compare *c;
 	struct strbuf ways; /* directories to come, relative, each with its NUL; the last one is next */
 	void *twins;        /* of tsearch(3) */
-	char *a, *b;        /* owned; BUF bytes each */
 	uint64_t bytes;
 	int64_t found;
 	int dirs[2];        /* the two directories at hand: fresh, stored */
 	const char *way;    /* their path */
 	bool told;          /* of the object at hand, something was said */
+	char a[BUF], b[BUF]; /* scratch: of the fresh one, of the stored one */
 };
 
 static int by_fresh(const void *x, const void *y)
@@ -388,20 +388,19 @@ static char *pop(struct strbuf *ways)
 
 int64_t tree_compare(const struct compare *c, struct err *err)
 {
-	struct walk w = {.c = c, .ways = STRBUF_INIT(WAYS_MAX), .a = malloc(BUF), .b = malloc(BUF)};
-	if (!w.a || !w.b) {
-		free(w.a);
-		free(w.b);
+	struct walk *w = calloc(1, sizeof(*w));
+	if (!w)
 		return err_oom(err);
+	w->c = c;
+	strbuf_init(&w->ways, WAYS_MAX);
+	int r = compare_dir(w, "", err);
+	while (r >= 0 && w->ways.len > 0) {
+		_cleanup_free_ char *way = pop(&w->ways);
+		r = way ? compare_dir(w, way, err) : err_oom(err);
 	}
-	int r = compare_dir(&w, "", err);
-	while (r >= 0 && w.ways.len > 0) {
-		_cleanup_free_ char *way = pop(&w.ways);
-		r = way ? compare_dir(&w, way, err) : err_oom(err);
-	}
-	strbuf_done(&w.ways);
-	tdestroy(w.twins, free);
-	free(w.a);
-	free(w.b);
-	return r < 0 ? r : w.found;
+	int64_t found = r < 0 ? r : w->found;
+	strbuf_done(&w->ways);
+	tdestroy(w->twins, free);
+	free(w);
+	return found;
 }
