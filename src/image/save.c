@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/fd.h"
-#include "codec/digest.h"
 #include "codec/json.h"
 #include "codec/tar_write.h"
+#include "image/hasher.h"
 #include "image/internal.h"
 #include "image/parts.h"
 
@@ -147,23 +147,33 @@ static int claim(struct save *a, const char *digest, char path[96], struct err *
 	return strv_push(&a->written, path) < 0 ? err_oom(err) : 1;
 }
 
-static int copy_blob(struct save *a, int fd, const struct image_part *b, char *buf, struct err *err)
+/* @buf: two pieces, one of which is still hashed while the other is read. */
+static int copy_bytes(struct save *a, int fd, const struct image_part *b, char *buf, struct hasher *h, struct err *err)
 {
-	struct digest d;
-	char hex[DIGEST_SHA256_HEX + 1];
 	uint64_t left = b->size;
-	digest_init(&d);
-	while (left > 0) {
-		ssize_t n = read_full(fd, buf, (size_t) MIN(left, (uint64_t) COPY_BUF));
+	for (unsigned turn = 0; left > 0; turn++) {
+		char *piece = buf + (turn % 2) * COPY_BUF;
+		ssize_t n = read_full(fd, piece, (size_t) MIN(left, (uint64_t) COPY_BUF));
 		if (n <= 0)
 			return n < 0 ? err_sys(err, (int) n, "reading blob %s", b->digest) : err_set(err, ERR_CORRUPT, "blob %s is shorter on disk", b->digest);
-		digest_update(&d, buf, (size_t) n);
-		int r = fail(tar_writer_data(a->w, buf, (size_t) n), err);
+		hasher_give(h, piece, (size_t) n);
+		int r = fail(tar_writer_data(a->w, piece, (size_t) n), err);
 		if (r < 0)
 			return r;
 		left -= (uint64_t) n;
 	}
-	digest_final_hex(&d, hex);
+	return 0;
+}
+
+static int copy_blob(struct save *a, int fd, const struct image_part *b, char *buf, struct err *err)
+{
+	struct hasher h;
+	char hex[DIGEST_SHA256_HEX + 1];
+	hasher_start(&h);
+	int r = copy_bytes(a, fd, b, buf, &h, err);
+	hasher_end(&h, hex);
+	if (r < 0)
+		return r;
 	return strcmp(hex, b->digest + strlen("sha256:")) == 0 ? 0 : err_set(err, ERR_CORRUPT, "blob %s was changed on disk", b->digest);
 }
 
@@ -186,7 +196,7 @@ static int put_blob(struct save *a, const struct image_part *b, char *buf, struc
 
 static int put_blobs(struct save *a, struct err *err)
 {
-	_cleanup_free_ char *buf = malloc(COPY_BUF);
+	_cleanup_free_ char *buf = malloc(2 * COPY_BUF);
 	char path[96];
 	if (!buf)
 		return err_oom(err);
