@@ -40,6 +40,8 @@ class PullTest(CofferTest):
     def setUpClass(cls):
         super().setUpClass()
         cls._registries = []
+        cls.coffer_("images")  # there is a database now, which can remember whose containers are whose
+        cls._remember_containers()
 
     @classmethod
     def registry(cls, **kw):
