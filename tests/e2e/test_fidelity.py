@@ -128,6 +128,7 @@ class Fidelity(coffer.CofferTest):
         make(cls.source)
         cls.rich = pack(cls.source)  # podman 4.3 cannot give a layer back that has a sparse file
         cls.coffer_("load", "-q", "-i", images.docker_archive([images.busybox_entries(), cls.rich], ["rich:1"]))
+        cls._remember_containers()
         cls.reg = registries.Registry(cls.scratch)
         cls.stores = []
 
