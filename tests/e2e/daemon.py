@@ -168,6 +168,8 @@ class DaemonTest(coffer.CofferTest):
         cls.daemon = None
         try:
             cls.start_daemon()
+            if not cls.NEEDS_IMAGE:  # there was no database before
+                cls._remember_containers()
         except BaseException:
             cls._discard()
             raise

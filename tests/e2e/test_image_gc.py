@@ -30,11 +30,6 @@ class Collection(daemon.DaemonTest):
     NEEDS_IMAGE = False
 
     @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls._remember_containers()
-
-    @classmethod
     def start_daemon(cls, *flags):
         cls.elsewhere = os.path.join(cls.run_dir, "elsewhere.sock")
         cls.daemon = daemon.Daemon([cls.stage.cofferd, "-H", "unix://" + cls.elsewhere], cls.env, os.path.join(cls.scratch, "gc.log"), cls.elsewhere).ready()
