@@ -28,7 +28,7 @@ KEEP_DAYS = 14
 PACKAGES = {
     "system": "systemd systemd-sysv dbus dbus-user-session libpam-systemd udev kmod linux-image-cloud-amd64 procps iproute2 util-linux",
     "security": "apparmor apparmor-utils selinux-policy-default policycoreutils selinux-utils semodule-utils checkpolicy attr acl libcap2-bin keyutils",
-    "tests": "python3 busybox-static strace zstd xz-utils skopeo umoci uidmap ca-certificates gdb less",
+    "tests": "python3 busybox-static strace zstd xz-utils skopeo umoci uidmap ca-certificates gdb less curl iperf3 socat iputils-ping bind9-dnsutils",
     "libraries": "libcmocka0 libseccomp2 libjansson4 libisal2 libzstd1 libsqlite3-0 libssl3 zlib1g libhttp-parser2.9 libcurl4",
     "peers": "containerd runc crun podman conmon slirp4netns fuse-overlayfs iptables nftables",
 }
