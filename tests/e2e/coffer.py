@@ -459,8 +459,8 @@ class CofferTest(unittest.TestCase):
         """Have the database keep the id of every container that is made, so that leftovers() knows whose a cgroup is: engines of other tests, which
         may have a /run of their own, make and lose containers at the same time."""
         with contextlib.closing(sqlite3.connect(os.path.join(cls.root, "coffer.db"), timeout=20)) as db, db:
-            db.execute("CREATE TABLE made_by_test(id TEXT)")
-            db.execute("CREATE TRIGGER made_by_test AFTER INSERT ON container BEGIN INSERT INTO made_by_test VALUES(new.id); END")
+            db.execute("CREATE TABLE IF NOT EXISTS made_by_test(id TEXT)")
+            db.execute("CREATE TRIGGER IF NOT EXISTS made_by_test AFTER INSERT ON container BEGIN INSERT INTO made_by_test VALUES(new.id); END")
 
     @classmethod
     def made_containers(cls):
