@@ -35,6 +35,22 @@ class Run(CofferTest):
             for user in ((), ("-u", "77")):
                 self.assertEqual(self.coffer("exec", *user, cid, "sh", "-c", "echo one >/dev/stdout").word, "one", (flags, user))
 
+    def test_a_monitor_made_in_advance_shows_whose_it_is(self):
+        """Of a run it is spawned before there is an id (src/engine/spare.c)."""
+        for cid in (self.sleeper(), self.sleeper("--rm")):
+            self.assertEqual(read_text(f"/proc/{self.monitor_pid(cid)}/cmdline").split("\0")[:2], ["coffer-monitor", cid[:12]])
+            self.assertEqual(len([t for t in children_of(self.monitor_pid(cid))]), 1)
+
+    def test_mounts_outlive_only_what_has_none_of_the_host_s(self):
+        """A file system of the host that was mounted in a container can be unmounted as soon as the caller hears of the end."""
+        def holds(cid):
+            return os.readlink(f"/proc/{self.pid(cid)}/ns/mnt") in fd_links(self.monitor_pid(cid)).values()
+
+        self.assertTrue(holds(self.sleeper("--rm")))
+        self.assertFalse(holds(self.sleeper()), "it may be started again, with the same writable layer")
+        self.assertFalse(holds(self.sleeper("--rm", "-v", f"{self.scratch}:/host")))
+        self.assertFalse(holds(self.sleeper("--rm", "-v", "outliving:/volume")))
+
     def test_exit_code_is_the_command_s(self):
         for code in (0, 1, 3, 42, 124, 125, 126, 127, 255):
             self.assertEqual(self.sh(f"exit {code}", check=False).code, code)
