@@ -153,11 +153,11 @@ static int send_all(int sock, struct nl_buf *b)
 	return n < 0 ? -errno : 0;
 }
 
-static ssize_t receive(int sock, void *buf, size_t size)
+static ssize_t receive(int sock, void *buf, size_t size, int flags)
 {
 	ssize_t n;
 	do
-		n = recv(sock, buf, size, 0);
+		n = recv(sock, buf, size, flags);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : n;
 }
@@ -175,11 +175,15 @@ int nl_call(int sock, struct nl_buf *b, unsigned *ret_failed)
 {
 	_Alignas(NLMSG_ALIGNTO) char answer[8192];
 	unsigned wanted = count_acks(b);
-	int r = send_all(sock, b), first = 0; /* a message that did not ask answers, too, when it fails: what is left over of that the next call throws away */
+	int r = send_all(sock, b), first = 0, flags = 0; /* a message that did not ask answers, too, when it fails: what is left over of that the next call throws away */
 	while (r == 0 && wanted > 0) {
-		ssize_t n = receive(sock, answer, sizeof(answer));
+		ssize_t n = receive(sock, answer, sizeof(answer), flags);
+		if (n == -ENOBUFS && !flags) { /* so many failed that their answers had no room (netlink(7)): those that had are here, the first among them */
+			flags = MSG_DONTWAIT;
+			continue;
+		}
 		if (n < 0)
-			return (int) n;
+			return n == -EAGAIN && first < 0 ? first : n == -EAGAIN ? -ENOBUFS : (int) n;
 		unsigned left = (unsigned) n;
 		for (const struct nlmsghdr *h = (const struct nlmsghdr *) answer; NLMSG_OK(h, left); h = NLMSG_NEXT(h, left)) {
 			if (h->nlmsg_type != NLMSG_ERROR || h->nlmsg_len < NLMSG_LENGTH(sizeof(struct nlmsgerr)))
@@ -200,7 +204,7 @@ int nl_ask(int sock, struct nl_buf *b, void *ret, size_t size, size_t *ret_len)
 {
 	_Alignas(NLMSG_ALIGNTO) char answer[8192];
 	int r = send_all(sock, b);
-	ssize_t n = r < 0 ? r : receive(sock, answer, sizeof(answer));
+	ssize_t n = r < 0 ? r : receive(sock, answer, sizeof(answer), 0);
 	const struct nlmsghdr *h = (const struct nlmsghdr *) answer;
 	if (n < 0)
 		return (int) n;
@@ -222,7 +226,7 @@ int nl_dump(int sock, struct nl_buf *b, int (*fn)(void *ctx, const struct nlmsgh
 	_cleanup_free_ char *answer = malloc(ANSWER_MAX); /* aligned for anything */
 	int r = answer ? send_all(sock, b) : -ENOMEM, found = 0;
 	while (r == 0) {
-		ssize_t n = receive(sock, answer, ANSWER_MAX);
+		ssize_t n = receive(sock, answer, ANSWER_MAX, 0);
 		if (n < 0)
 			return (int) n;
 		unsigned left = (unsigned) n;

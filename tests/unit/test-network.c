@@ -187,6 +187,12 @@ static void flush_is_seen(void **state)
 	rules_drop(&d, TABLE);
 	assert_int_equal(nft_commit(filter, &d), 0);
 	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 0);
+	/* each of so many elements has no table: the socket has no room for all that is said of them (ENOBUFS), and the reason is told all the same */
+	_cleanup_nft_ struct nft_batch many = NFT_BATCH_INIT;
+	for (unsigned i = 0; i < 2000; i++)
+		rules_port(&many, TABLE, &(struct rules_port){.host.family = AF_INET, .proto = IPPROTO_TCP, .host_port = (uint16_t) (20000 + i), .to.family = AF_INET, .to_port = 80}, i % 2);
+	assert_int_equal(nft_commit(filter, &many), -ENOENT);
+	assert_int_equal(rules_are_whole(filter, TABLE, "cfv"), 0);
 }
 
 static void beside_docker(void **state)
