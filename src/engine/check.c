@@ -205,7 +205,7 @@ static int check_dirs(struct check *k, struct err *err)
 	}
 	for (struct dirent *de; (de = readdir(d));) {
 		_cleanup_free_ char *shown = NULL;
-		if (de->d_name[0] == '.' || !is_stray(k->e, de->d_name))
+		if (de->d_name[0] == '.' || str_eq(de->d_name, IMAGE_CHECK_FSCK) || !is_stray(k->e, de->d_name))
 			continue;
 		shown = str_printf("containers/%s", str_is_plain(de->d_name) ? de->d_name : "?");
 		bool gone = k->req->repair && trash_put(k->e->state_fd, fd, de->d_name) >= 0;

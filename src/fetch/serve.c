@@ -160,7 +160,8 @@ static struct addrinfo *find_proxy(const char *proxy)
 			host[strcspn(host, "]")] = '\0';
 		}
 		bool known = curl_url_get(u, CURLUPART_PORT, &port, 0) == CURLUE_OK;
-		if (getaddrinfo(host, known ? port : "1080", &hints, &found) != 0) /* libcurl's default for proxies */
+		const char *usual = strncasecmp(proxy, "https://", 8) == 0 ? "443" : "1080"; /* libcurl's defaults for proxies */
+		if (getaddrinfo(host, known ? port : usual, &hints, &found) != 0)
 			found = NULL;
 	}
 	curl_free(host);

@@ -62,5 +62,7 @@ struct image_check {
 	bool busy;                      /* strays were not looked for: pulls or loads were under way for too long */
 };
 
+#define IMAGE_CHECK_FSCK "lost+found" /* where a part of the state is a file system of its own: fsck's, not a stray */
+
 /** image_check() - all tenants' images. Return: 0, whatever was found; -ECANCELED; ERR_*. */
 int image_check(struct image_store *s, struct image_check *c, struct err *err);

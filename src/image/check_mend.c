@@ -245,7 +245,7 @@ static int each_name(struct check *k, int at, const char *dir, const char *shown
 	struct place p = {.k = k, .dir = fd, .shown = shown};
 	int r = 0;
 	for (struct dirent *e; r >= 0 && (e = readdir(d));)
-		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, ".."))
+		if (!str_eq(e->d_name, ".") && !str_eq(e->d_name, "..") && !str_eq(e->d_name, IMAGE_CHECK_FSCK))
 			r = fn(&p, e->d_name, err);
 	(void) closedir(d);
 	return r;

@@ -421,6 +421,9 @@ class Checks:
             os.makedirs(os.path.dirname(self.path(name)), exist_ok=True)
             with open(self.path(name), "w") as f:
                 f.write("x")
+        for where in ("layers", "containers", "blobs/sha256"):  # of a file system that was mounted there
+            os.makedirs(self.path(where, "lost+found"))
+            self.addCleanup(os.rmdir, self.path(where, "lost+found"))
         expected = sorted([f"layers/{hexes[0]}", f"blobs/sha256/{hexes[1]}", "blobs/note", "blobs/sha256/short", "partial/file", "layers/odd", "tmp/what", "containers/" + "c" * 64])
         report = self.check(code=1)
         self.assertEqual(sorted((f["Kind"], f["Object"]) for f in report["Flaws"]), [("stray", x) for x in expected])
