@@ -202,7 +202,7 @@ static int ask(struct registry_conn *c, const struct token_request *t, char **re
 	if (t->post && form < 0)
 		return form;
 	const struct fetch_call call = {.method = t->post ? FETCH_POST : FETCH_GET, .url = t->url.s, .headers = t->headers.s, .body_fd = form, .body_len = t->form.len,
-		.flags = FETCH_PLAIN | (c->at->insecure ? FETCH_INSECURE : 0u), .reach = c->at->reach, .answer_max = ANSWER_MAX, .total_s = TOKEN_SECONDS};
+		.flags = FETCH_PLAIN | (c->at->insecure ? FETCH_INSECURE : 0u), .reach = session_reach(c), .answer_max = ANSWER_MAX, .total_s = TOKEN_SECONDS};
 	int r = fetch_begin(c->fetcher, &call, err);
 	if (r < 0)
 		return err_wrap(err, "asking the token server");

@@ -70,6 +70,8 @@ int session_request(struct registry_conn *c, const struct exchange *x, struct er
 int session_use(struct registry_conn *c, size_t i, struct err *err);
 /** session_refused() - the error that status @status with the body at hand stands for. Return: its negative errno. @what: "manifest for busybox:1". */
 int session_refused(struct registry_conn *c, int status, const char *what, struct err *err);
+/** session_reach() - how far from the open network a connection of @c may lead, as far as is known now. */
+enum fetch_reach session_reach(struct registry_conn *c);
 /** session_resolve() - where @location of an answer from @base leads, if it may be gone to: over TLS, or to the plain registry's own origin, or where
  *  the operator says so. @ret may be @base. */
 int session_resolve(const struct registry_conn *c, const struct url *base, const char *location, struct url *ret, struct err *err);

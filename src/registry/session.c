@@ -135,6 +135,34 @@ static int write_headers(struct registry_conn *c, const struct exchange *x, cons
 	return strbuf_err(b) ? err_set(err, ERR_QUOTA, "credentials that are too long") : 0;
 }
 
+/* Connections of one registry learn side by side. */
+
+enum fetch_reach session_reach(struct registry_conn *c)
+{
+	(void) pthread_mutex_lock(&c->reg->lock);
+	enum fetch_reach reach = c->at->reach;
+	(void) pthread_mutex_unlock(&c->reg->lock);
+	return reach;
+}
+
+static bool was_met(struct registry_conn *c)
+{
+	(void) pthread_mutex_lock(&c->reg->lock);
+	bool met = c->at->met;
+	(void) pthread_mutex_unlock(&c->reg->lock);
+	return met;
+}
+
+/* @own: it was the registry's own connection: from here on nothing leads deeper than the registry itself. */
+static void meet(struct registry_conn *c, bool own, enum fetch_reach reach)
+{
+	(void) pthread_mutex_lock(&c->reg->lock);
+	c->at->met = true;
+	if (own && reach < c->at->reach)
+		c->at->reach = reach;
+	(void) pthread_mutex_unlock(&c->reg->lock);
+}
+
 /* One request at @u. Return: status, ERR_*. */
 static int one(struct registry_conn *c, const struct exchange *x, const struct url *u, unsigned *ret_generation, struct err *err)
 {
@@ -145,7 +173,7 @@ static int one(struct registry_conn *c, const struct exchange *x, const struct u
 	if (r < 0 || (r = url_text(u, text)) < 0)
 		return r;
 	const struct fetch_call call = {.method = x->method, .url = text, .headers = headers.s, .body_fd = x->body_fd, .body_offset = x->body_offset,
-		.body_len = x->body_len, .answer_max = x->answer_max, .total_s = x->total_s, .reach = c->at->reach,
+		.body_len = x->body_len, .answer_max = x->answer_max, .total_s = x->total_s, .reach = session_reach(c),
 		.flags = (u->https ? 0u : FETCH_PLAIN) | (own && c->at->insecure ? FETCH_INSECURE : 0u) | (own ? FETCH_CLIENT_CERT : 0u)};
 	r = fetch_begin(c->fetcher, &call, err);
 	if (headers.s)
@@ -153,9 +181,7 @@ static int one(struct registry_conn *c, const struct exchange *x, const struct u
 	if (r < 0)
 		return r == -ECANCELED ? r : err_wrap(err, "%s", u->host);
 	const struct fetch_msg *head = fetch_head(c->fetcher);
-	c->at->met = true;
-	if (own && head->reach < c->at->reach)
-		c->at->reach = (enum fetch_reach) head->reach; /* from here on nothing leads deeper than the registry itself */
+	meet(c, own, (enum fetch_reach) head->reach);
 	return (int) head->status;
 }
 
@@ -216,7 +242,7 @@ int session_request(struct registry_conn *c, const struct exchange *x, struct er
 		if (status < 0 && status != -ECANCELED && go_plain(c)) {
 			r = start_url(c, x, &u, err);
 		} else if (status < 0) {
-			if (status == -ECANCELED || !again || !c->at->met || fetch_failure(c->fetcher) != FETCH_FAIL_RETRY || ++tries >= TRIES_MAX)
+			if (status == -ECANCELED || !again || !was_met(c) || fetch_failure(c->fetcher) != FETCH_FAIL_RETRY || ++tries >= TRIES_MAX)
 				return status;
 			r = session_pause(c->reg, backoff_ms(c, tries, /* answered= */ false), err);
 		} else if (status == 401 && answers < 2 && url_same_origin(&u, &c->at->base)) {
