@@ -703,17 +703,17 @@ class Traffic(NetworkTest):
             def once():
                 p = sh(*words, "iperf3", "-J", "-c", host, "-p", port, *flags, check=False, timeout=120)
                 results.append(p.stdout)
-                return p.returncode == 0
+                return p.returncode == 0 and "error" not in json.loads(p.stdout)  # a busy server is an error of exit code 0
 
-            self.assertTrue(coffer.wait_until(once, 20, 0.2), results[-1])
+            self.assertTrue(coffer.wait_until(once, 30, 0.2), results[-1])
             return json.loads(results[-1])["end"]
 
         for flags in ((), ("-R",)):
             end = measure("-n", "16M", *flags)
             self.assertGreaterEqual(end["sum_sent"]["bytes"], 16 << 20)
             self.assertGreater(end["sum_received"]["bytes"], 1 << 20)  # what is under way at the end is not counted
-        end = measure("-u", "-b", "50M", "-k", "500")
-        self.assertGreater(end["sum"]["packets"] - end["sum"]["lost_packets"], 400, end["sum"])
+        end = measure("-u", "-b", "5M", "-k", "200")
+        self.assertGreater(end["sum"]["packets"] - end["sum"]["lost_packets"], 100, end["sum"])  # a receiver that waits for a processor loses some
 
     def test_iperf(self):
         net = self.network()
