@@ -97,17 +97,23 @@ static void await_monitor(struct engine *e, const char *id)
 		(void) poll(&p, 1, KILLED_PATIENCE_MS); /* else the next look finds it */
 }
 
-/* The answer to WAIT; without one the monitor was killed (or gave us up), and its end makes the state readable. A monitor stays until its last
+/* The answer to WAIT, and what follows from it. Return: whether it was one. */
+static bool take_answer(struct engine *e, struct item *it)
+{
+	struct monitor_exit x;
+	if (link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), NULL) != sizeof(x) || x.magic != MONITOR_EXIT_MAGIC)
+		return false;
+	wait_keep_code(e, it->id, x.code);
+	reap(e, it->id);
+	wait_notify_exit(e, it->id, x.code); /* another process may have reaped it: then nobody here was told */
+	return true;
+}
+
+/* Without an answer the monitor was killed (or gave us up), and its end makes the state readable. A monitor stays until its last
  * client has its output: nobody may wait for that here, where every container's end is handled. */
 static void container_exited(struct engine *e, struct item *it)
 {
-	struct monitor_exit x;
-	bool told = link_recv(it->fd, SEQ_WAIT, &x, sizeof(x), NULL) == sizeof(x) && x.magic == MONITOR_EXIT_MAGIC;
-	if (told) {
-		wait_keep_code(e, it->id, x.code);
-		reap(e, it->id);
-		wait_notify_exit(e, it->id, x.code); /* another process may have reaped it: then nobody here was told */
-	}
+	bool told = take_answer(e, it);
 	if (leave(e, it->id, it->fd, it->pid, /* reap= */ !told) >= 0) {
 		(void) take_fd(&it->fd);
 		it->pid = 0;
@@ -313,9 +319,13 @@ static void let_go(struct engine *e, struct item *it)
 	}
 	if (it->kind != ITEM_CONTAINER)
 		return;
-	(void) shutdown(it->fd, SHUT_WR); /* fails when it is gone, which is readable, too */
-	if (poll(&p, 1, 0) > 0)
+	if (poll(&p, 1, 0) > 0) {
 		container_exited(e, it);
+		return;
+	}
+	(void) shutdown(it->fd, SHUT_WR); /* fails when it is gone */
+	if (poll(&p, 1, 0) > 0) /* a quick monitor has hung up by now, which is no end of its container */
+		(void) take_answer(e, it);
 }
 
 /* Containers that still run go on. */

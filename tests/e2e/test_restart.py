@@ -418,6 +418,15 @@ class Embedded(Policies, coffer.CofferTest):
         self.assertEqual(self.coffer("system", "restore").out, "")
 
 
+    def test_a_monitor_that_hangs_up_behind_run_d_is_no_end(self):
+        """The engine of `run -d` took the quick hanging up of a monitor that it parted with for the container's end, and held the caller's pipe for two seconds."""
+        seconds = []
+        for _ in range(10):
+            r = self.coffer("run", "-d", "--network", "none", self.IMAGE, "sleep", "100")
+            seconds.append(r.seconds)
+            self.coffer("rm", "-f", r.word)
+        self.assertGreaterEqual(len([s for s in seconds if s < 1.9]), 7, seconds)
+
     def test_an_engine_of_its_own_beside_a_daemon(self):
         d = daemon.Daemon([self.stage.cofferd], self.env, os.path.join(self.scratch, "cofferd.log"), os.path.join(self.run_dir, "coffer.sock")).ready()
         try:
