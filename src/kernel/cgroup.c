@@ -292,15 +292,30 @@ static bool is_shortage(int r)
 	return r == -EMFILE || r == -ENFILE || r == -ENOMEM;
 }
 
-int cgroup_open(struct cgroup *ret, const char *path)
+static int name_it(struct cgroup *ret, const char *path)
 {
 	char first[CGROUP_PATH_MAX];
 	cgroup_init(ret);
 	int r = cgroup_layout_read(&ret->layout);
 	if (r == 0)
 		r = str_copy(ret->path, sizeof(ret->path), path);
-	if (r == 0)
-		r = cgroup_path_in(path, "", first);
+	return r < 0 ? r : cgroup_path_in(path, "", first);
+}
+
+int cgroup_open_one(struct cgroup *ret, const char *path, enum cg_controller c)
+{
+	int r = name_it(ret, path);
+	if (r < 0)
+		return r;
+	int lead = *ret->layout.mount[c] ? cgroup_lead(&ret->layout, c) : CGROUP_V2;
+	int *fd = lead == CGROUP_V2 ? &ret->v2 : &ret->v1[lead];
+	*fd = open_in(ret, lead);
+	return MIN(*fd, 0);
+}
+
+int cgroup_open(struct cgroup *ret, const char *path)
+{
+	int r = name_it(ret, path);
 	if (r < 0)
 		return r;
 	bool any = false;

@@ -75,6 +75,8 @@ int cgroup_create(struct cgroup *ret, const char *path, unsigned controllers, un
 void cgroup_undo(struct cgroup *cg);
 /** cgroup_open() - open what exists of @path. Return: 0, -ENOENT when nothing does. */
 int cgroup_open(struct cgroup *ret, const char *path);
+/** cgroup_open_one() - of @path only the directory that serves @c: v1's where @c is mounted, else v2's. Return: 0, -ENOENT, -errno. */
+int cgroup_open_one(struct cgroup *ret, const char *path, enum cg_controller c);
 /** cgroup_dir() - the open directory that serves @c: v1's, else v2's. Borrowed. @ret_version (may be NULL): 1 or 2. Return: fd, -EOPNOTSUPP when @c is not here. */
 int cgroup_dir(const struct cgroup *cg, enum cg_controller c, int *ret_version);
 /** cgroup_lead() - the index in @l->mount and in cgroup.v1 that serves @c when several controllers share one mount. */

@@ -88,11 +88,12 @@ int sandbox_resume(const char *path, unsigned flags, struct err *err)
 int sandbox_is_paused(const char *path, unsigned flags, struct err *err)
 {
 	_cleanup_(cgroup_done) struct cgroup cg;
-	int r = open_it(&cg, path, err);
-	if (r <= 0)
-		return r;
-	r = cgroup_is_frozen(&cg);
-	return r == -ENOENT || r == -ENODEV ? 0 : r < 0 ? err_sys(err, r, "reading the freezer's state") : r;
+	cgroup_init(&cg);
+	if (!*path)
+		return 0;
+	int r = cgroup_open_one(&cg, path, CG_FREEZER); /* which on v1 the first pause makes */
+	r = r < 0 ? r : cgroup_is_frozen(&cg);
+	return r == -ENOENT || r == -ENODEV ? 0 : r < 0 ? err_sys(err, r, "reading the freezer's state of cgroup '%.200s'", path) : r;
 }
 
 int sandbox_pids(const char *path, unsigned flags, pid_t **ret, size_t *ret_n, struct err *err)

@@ -14,7 +14,7 @@
 int sandbox_frozen(const char *cgroup_path)
 {
 	struct cgroup cg;
-	int r = cgroup_open(&cg, cgroup_path);
+	int r = cgroup_open_one(&cg, cgroup_path, CG_FREEZER);
 	if (r < 0)
 		return r;
 	r = cgroup_is_frozen(&cg);
