@@ -176,18 +176,11 @@ static int change(struct engine *e, const struct caller *caller, const char *ref
 {
 	_cleanup_network_ struct network n = {0};
 	_cleanup_container_ struct container c = {0};
-	char id[ID_LEN + 1];
 	int rc = network_find(e->networks, caller->tenant, ref, &n, err);
-	rc = rc < 0 ? rc : container_resolve(e, caller->tenant, container, id, err);
 	if (rc < 0)
 		return rc;
-	_cleanup_close_ int lock = lock_take(e, id, err);
-	rc = lock < 0 ? lock : container_load(e, id, &c, err);
-	if (rc == 0) {
-		lock_forget(e, id);
-		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", container);
-	}
-	rc = rc < 0 ? rc : q ? connect_locked(e, &c, &n, q, err) : disconnect_locked(e, &c, &n, err);
+	_cleanup_close_ int lock = container_lock(e, caller->tenant, container, &c, err);
+	rc = lock < 0 ? lock : q ? connect_locked(e, &c, &n, q, err) : disconnect_locked(e, &c, &n, err);
 	if (rc >= 0)
 		event_object(e, caller->tenant, "network", q ? "connect" : "disconnect", n.id, "container", c.id, "name", n.name, "type", n.driver, NULL);
 	return rc;

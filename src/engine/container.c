@@ -259,6 +259,21 @@ int container_name_new(struct engine *e, const char *tenant, char *buf, size_t s
 	return err_set(err, ERR_QUOTA, "no free name was found: give one with --name");
 }
 
+int container_lock(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err)
+{
+	char id[ID_LEN + 1];
+	int rc = container_resolve(e, tenant, ref, id, err);
+	if (rc < 0)
+		return rc;
+	_cleanup_close_ int lock = lock_take(e, id, err);
+	rc = lock < 0 ? lock : container_load(e, id, ret, err);
+	if (rc == 0) { /* it has gone while we waited */
+		lock_forget(e, id);
+		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
+	}
+	return rc < 0 ? rc : take_fd(&lock);
+}
+
 int container_ids(struct engine *e, const char *tenant, bool due, char ***ret, struct err *err)
 {
 	_cleanup_stmt_ struct db_stmt *st = NULL;

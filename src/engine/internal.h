@@ -111,6 +111,9 @@ int container_resolve(struct engine *e, const char *tenant, const char *ref, cha
 int container_ids(struct engine *e, const char *tenant, bool due, char ***ret, struct err *err);
 /** container_load() - by full id, any tenant. Return: 1, 0 gone, <0. */
 int container_load(struct engine *e, const char *id, struct container *ret, struct err *err);
+/** container_lock() - container_resolve(), its lock, and what it is now that nobody else changes it. Return: the lock's fd, owned; ERR_NOT_FOUND; <0. @ret: to be
+ *  released, whatever comes of it. */
+int container_lock(struct engine *e, const char *tenant, const char *ref, struct container *ret, struct err *err);
 /** containers_load() - every row of @tenant, newest first. *@ret: for containers_free(), *@ret_n of them. */
 int containers_load(struct engine *e, const char *tenant, struct container **ret, size_t *ret_n, struct err *err);
 void containers_free(struct container *list, size_t n);

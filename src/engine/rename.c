@@ -58,18 +58,9 @@ static int rename_locked(struct engine *e, struct container *c, const char *name
 int engine_rename(struct engine *e, const struct caller *caller, const char *ref, const char *name, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
-	char id[ID_LEN + 1];
 	if (name && *name == '/')
 		name++;
-	int rc = container_resolve(e, caller->tenant, ref, id, err);
-	rc = rc < 0 ? rc : check_name(name, err);
-	if (rc < 0)
-		return rc;
-	_cleanup_close_ int lock = lock_take(e, id, err);
-	rc = lock < 0 ? lock : container_load(e, id, &c, err);
-	if (rc == 0) {
-		lock_forget(e, id);
-		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
-	}
+	_cleanup_close_ int lock = container_lock(e, caller->tenant, ref, &c, err);
+	int rc = lock < 0 ? lock : check_name(name, err);
 	return rc < 0 ? rc : rename_locked(e, &c, name, err);
 }

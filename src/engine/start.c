@@ -234,17 +234,8 @@ static int start_locked(struct engine *e, const struct caller *caller, struct co
 int engine_start(struct engine *e, const struct caller *caller, const char *ref, struct err *err)
 {
 	_cleanup_container_ struct container c = {0};
-	char id[ID_LEN + 1];
 	struct err own = {0};
 	err = err ?: &own;
-	int rc = container_resolve(e, caller->tenant, ref, id, err);
-	if (rc < 0)
-		return rc;
-	_cleanup_close_ int lock = lock_take(e, id, err);
-	rc = lock < 0 ? lock : container_load(e, id, &c, err);
-	if (rc == 0) {
-		lock_forget(e, id);
-		return err_set(err, ERR_NOT_FOUND, "No such container: %.256s", ref);
-	}
-	return rc < 0 ? rc : start_locked(e, caller, &c, lock, err);
+	_cleanup_close_ int lock = container_lock(e, caller->tenant, ref, &c, err);
+	return lock < 0 ? lock : start_locked(e, caller, &c, lock, err);
 }
